@@ -1,0 +1,119 @@
+"""What a platform's file declares: event names, fields, gates, limits, how to ask and how to read the answer.
+
+A platform is one module in this folder with a value `destination: Destination`. Its field table is executed by
+`mapping.py`, printed by the console and turned into the platform's reference page; there is no second copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from signalpost.events import Person, Signal
+
+
+class Field(Struct, frozen=True, kw_only=True):
+    """One row of a field table: where it goes, what is read, why."""
+
+    path: str
+    """Dotted path in the platform's event object, such as `user.email` or `properties.value`."""
+    read: Callable[[Signal], Any]
+    """Gives the clean value, or None when there is nothing to send; never an empty string, list or object."""
+    doc: str
+    """One sentence for the operator: what it is and where Signalpost takes it from."""
+    hashed: bool = False
+    """SHA-256 of the normalised value (hashed when learned, kept with the person)."""
+    key: str | None = None
+    """For match keys: the row of `normalize.MATCH_KEYS` it is read from."""
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """One option a destination needs in the workspace file."""
+
+    name: str
+    doc: str
+    secret: bool = False
+    required: bool = True
+    default: str | None = None
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """One HTTP request; built by a platform's file, sent by the transport."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    """One HTTP answer, read whole; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What an answer means for one event.
+
+    `accepted` and `warned`: the platform took it (warned: and said something about it). `refused`: never again as it is.
+    `retry`: later, after `after` seconds if the platform said so. `split`: the batch was refused for one of its events;
+    ask again in halves. `blocked`: the whole destination cannot send (credentials, permission); keep the signals, tell the operator.
+    """
+
+    kind: Literal["accepted", "warned", "refused", "retry", "split", "blocked"]
+    code: str = ""
+    """The platform's own code, for support."""
+    sentence: str = ""
+    """What it means and what to do, for a marketer; never a raw identifier."""
+    after: float | None = None
+    reached: bool = True
+    """False only when the platform surely did not process it (429, refused before reading)."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What the platform takes; the fact sheets say which are official."""
+
+    batch: int
+    requests_per_second: float
+    oldest_ms: int
+    """Events older than this are withheld: the platform no longer takes or counts them."""
+    future_ms: int
+    """Tolerated clock skew ahead of now."""
+    dedupe_ms: int
+    """For this long after its first arrival a repeat of an event id is merged or dropped by the platform."""
+
+
+class Destination(Struct, frozen=True, kw_only=True):
+    """A platform, declared."""
+
+    name: str
+    title: str
+    settings: tuple[Setting, ...]
+    default_base: str
+    """`https://host` of the platform; a destination's `endpoint` in the workspace file replaces it (emulators)."""
+    events: dict[str, str]
+    """Canonical event name -> the platform's name: what `events: standard` means, and which names are known."""
+    event_names: frozenset[str]
+    """Every standard event name of the platform."""
+    custom_events: bool
+    """Whether names outside `event_names` may be sent."""
+    fields: tuple[Field, ...]
+    currencies: frozenset[str] | None
+    limits: Limits
+    purchase: str
+    """The platform's name of a purchase."""
+    identified: Callable[[Person, Signal], bool]
+    """Whether the platform would accept this signal's identifiers at all."""
+    identifier_hint: str
+    """The sentence shown when it would not."""
+    request: Callable[[dict[str, str], str, Sequence[bytes], bool], Request]
+    """(settings, base address, encoded events, test mode) -> one request."""
+    outcomes: Callable[[Response, int], list[Outcome]]
+    """(answer, number of events) -> exactly that many outcomes, read from the body."""
+    check: Callable[[dict[str, str], str], Request]
+    """(settings, base) -> a request without side effects that shows whether the credentials work."""
+    explain_check: Callable[[Response], tuple[bool, str]]

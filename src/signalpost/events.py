@@ -1,0 +1,115 @@
+"""The records that travel through Signalpost, from what a source reported to what a platform is told.
+
+Times are integers: milliseconds since the epoch, UTC. Money is `Decimal`. Records are frozen: change is a new value.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Kind = Literal[
+    "track", "page", "screen", "identify", "merge", "group", "delete", "suppress", "unsuppress", "device", "engagement"
+]
+
+Identifier = tuple[str, str]
+"""(kind, value), where kind is one of `IDENTIFIER_KINDS`; values as the source gave them, not yet normalised."""
+
+IDENTIFIER_KINDS = ("user_id", "cio_id", "email", "phone", "anonymous_id")
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """What happened, in the shop's words, as one source reported it; the common shape of every wire.
+
+    `properties`, `context` and `traits` follow the Segment spec whatever the wire was: sources translate into it.
+    """
+
+    kind: Kind
+    source: str
+    """The source's name in the workspace file."""
+    message_id: str
+    """What a client repeats when it sends the message again; derived from the content where a client sends none."""
+    time: int
+    """When it happened (epoch ms, UTC); the time of receipt where the source did not say."""
+    received_at: int
+    name: str = ""
+    """The source's own event name; empty for identify, merge and the like."""
+    identifiers: tuple[Identifier, ...] = ()
+    previous: tuple[Identifier, ...] = ()
+    """For `merge`: who turned out to be the same person."""
+    traits: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One line of a cart or an order; `price` is the unit price before order-level discounts."""
+
+    id: str | None = None
+    name: str | None = None
+    category: str | None = None
+    brand: str | None = None
+    variant: str | None = None
+    price: Decimal | None = None
+    quantity: int = 1
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """The commerce of one event: a cart, a checkout or an order, under the workspace's one definition of value."""
+
+    id: str | None = None
+    value: Decimal | None = None
+    """The order value (gross or net as the workspace says); None when no part of the event gives it."""
+    currency: str | None = None
+    items: tuple[Item, ...] = ()
+    coupon: str | None = None
+    value_from: str = ""
+    """How the value was found, for the operator: `total`, `revenue + tax + shipping`, `sum of items`, ..."""
+
+
+class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One human as far as known: what later events need to remember, small because it is read for every event."""
+
+    id: int
+    """0 for a person nobody can recognise again (an event without identifiers)."""
+    created_at: int = 0
+    external_ids: tuple[str, ...] = ()
+    """The shop's own ids, newest first."""
+    anonymous_ids: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    """Normalised (or already SHA-256), newest first."""
+    phones: tuple[str, ...] = ()
+    """E.164 with the plus (or already SHA-256), newest first."""
+    traits: dict[str, str] = {}
+    """Given facts used as match keys: first_name, last_name, city, state, zip, country, birthday, gender."""
+    clicks: dict[str, tuple[str, int]] = {}
+    """Click and browser ids: ttclid, ttp, epik -> (value, when seen)."""
+    devices: dict[str, str] = {}
+    """Mobile advertising ids: idfa, gaid, idfv."""
+    consent: dict[str, bool] = {}
+    """What the person last said: advertising, limited_data_use."""
+    keys: dict[str, Any] = {}
+    """Match keys ready to send (normalised, hashed where hashed), by the names of `normalize.MATCH_KEYS`."""
+    last_seen: int = 0
+
+
+class Signal(Struct, frozen=True, kw_only=True):
+    """One canonical event on its way to one platform: all that a field table may read."""
+
+    event: Event
+    name: str
+    """The canonical event name."""
+    platform_event: str
+    """What the platform calls it."""
+    event_id: str
+    """What the platform deduplicates on; decided once, from the event, never at send time."""
+    person: Person
+    order: Order
+    limited: bool = False
+    """The person asked for limited data use."""
+    test: bool = False
+
+
+Verdict = Literal["withheld", "waiting", "accepted", "warned", "refused", "unknown"]
