@@ -53,7 +53,8 @@ class Item(Struct, frozen=True, kw_only=True):
     brand: str | None = None
     variant: str | None = None
     price: Decimal | None = None
-    quantity: int = 1
+    quantity: int | None = 1
+    """None when what the client sent cannot be a quantity (past 32 bits, text)."""
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -70,29 +71,33 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One human as far as known: what later events need to remember, small because it is read for every event."""
+    """One human as far as known: what later events need to remember, small because it is read for every event.
+
+    Every fact carries when it was last heard (epoch ms), so that two records merge to the same result in any order.
+    """
 
     id: int
     """0 for a person nobody can recognise again (an event without identifiers)."""
     created_at: int = 0
-    external_ids: tuple[str, ...] = ()
-    """The shop's own ids, newest first."""
-    anonymous_ids: tuple[str, ...] = ()
-    emails: tuple[str, ...] = ()
-    """Normalised (or already SHA-256), newest first."""
-    phones: tuple[str, ...] = ()
-    """E.164 with the plus (or already SHA-256), newest first."""
-    traits: dict[str, str] = {}
+    external_ids: dict[str, int] = {}
+    """The shop's own ids -> when last heard."""
+    anonymous_ids: dict[str, int] = {}
+    emails: dict[str, int] = {}
+    """Normalised, or already SHA-256."""
+    phones: dict[str, int] = {}
+    """E.164 with the plus, or already SHA-256."""
+    traits: dict[str, tuple[str, int]] = {}
     """Given facts used as match keys: first_name, last_name, city, state, zip, country, birthday, gender."""
     clicks: dict[str, tuple[str, int]] = {}
-    """Click and browser ids: ttclid, ttp, epik -> (value, when seen)."""
-    devices: dict[str, str] = {}
+    """Click and browser ids: ttclid, ttp, epik."""
+    devices: dict[str, tuple[str, int]] = {}
     """Mobile advertising ids: idfa, gaid, idfv."""
-    consent: dict[str, bool] = {}
+    consent: dict[str, tuple[bool, int]] = {}
     """What the person last said: advertising, limited_data_use."""
+    suppressed_at: int = 0
+    """Since when the person asked not to be processed; 0 = not."""
     keys: dict[str, Any] = {}
     """Match keys ready to send (normalised, hashed where hashed), by the names of `normalize.MATCH_KEYS`."""
-    last_seen: int = 0
 
 
 class Signal(Struct, frozen=True, kw_only=True):
