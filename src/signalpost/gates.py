@@ -1,0 +1,158 @@
+"""The reasons a signal is withheld from a platform: one table of sentences, one function that decides.
+
+A gate never changes anything; it gives the first reason that applies, in the order an operator would ask.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from signalpost.events import Event, Order, Person
+
+
+class Reason(Struct, frozen=True, kw_only=True):
+    """Why, for people: `sentence` says what happened, `advice` what to do."""
+
+    sentence: str
+    advice: str
+
+
+REASONS: dict[str, Reason] = {
+    "duplicate_message": Reason(
+        sentence="The same message came in before; it was counted once.",
+        advice="Nothing to do: clients repeat messages when the network fails.",
+    ),
+    "not_mapped": Reason(
+        sentence="This event is not among the events this platform is told about.",
+        advice="Add it under the destination's `events` if the platform should learn from it.",
+    ),
+    "paused": Reason(
+        sentence="The destination is paused.", advice="Remove `paused: true` from the workspace file when it should send again."
+    ),
+    "suppressed_person": Reason(
+        sentence="The person was suppressed: nothing about them may leave.",
+        advice="Unsuppress the person in Customer.io if that was a mistake.",
+    ),
+    "consent_denied": Reason(
+        sentence="The person did not allow advertising use of this event.",
+        advice="Nothing to do. If most events end here, check the consent paths in the workspace file.",
+    ),
+    "test_order": Reason(
+        sentence="The shop marked this order as a test.", advice="Nothing to do: test orders never reach a platform in production."
+    ),
+    "duplicate_order": Reason(
+        sentence="This order was already counted as a purchase; sending it again would inflate results.",
+        advice="Nothing to do here. If it happens a lot, look for a thank-you page that fires on reload.",
+    ),
+    "missing_order_id": Reason(
+        sentence="A purchase without an order id cannot be told apart from a repeat of itself.",
+        advice="Send `order_id` with every Order Completed.",
+    ),
+    "missing_value": Reason(
+        sentence="The purchase has no value the platform could learn from.",
+        advice="Send `total`, or `revenue`, `tax` and `shipping`, as numbers.",
+    ),
+    "missing_currency": Reason(
+        sentence="The amount's currency is missing or not a currency code.", advice="Send `currency` as three letters, such as USD."
+    ),
+    "unsupported_currency": Reason(
+        sentence="The platform does not take amounts in this currency.",
+        advice="Sell in a currency the platform lists, or leave this event out for this platform.",
+    ),
+    "in_future": Reason(
+        sentence="The event says it happened in the future.", advice="Check the clock and the time zone of the system that sends it."
+    ),
+    "too_old": Reason(
+        sentence="The event is older than the platform takes.",
+        advice="Send events as they happen; history cannot be delivered late.",
+    ),
+    "no_identifier": Reason(
+        sentence="Nothing in this event or known of the person lets the platform recognise anybody.",
+        advice="Pass e-mail, phone or user id, or the browser's IP and user agent, with the event.",
+    ),
+    "not_renderable": Reason(
+        sentence="The event could not be written in the platform's form.",
+        advice="Please report this with the message id: it is a defect of Signalpost.",
+    ),
+}
+
+
+def lookup(event: Event, path: str) -> Any:
+    """The value at a dotted path such as `context.consent.advertising`; None where it ends early."""
+    head, *rest = path.split(".")
+    value: Any = getattr(event, head, None) if head in {"properties", "context", "traits"} else None
+    for name in rest:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
+def truth(value: Any) -> bool | None:
+    """True or False for the ways clients write them, None for anything else."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int) and value in {0, 1}:
+        return bool(value)
+    if isinstance(value, str):
+        return {"true": True, "1": True, "yes": True, "granted": True, "false": False, "0": False, "no": False,
+                "denied": False}.get(value.strip().lower())
+    return None
+
+
+def consent(event: Event, paths: tuple[str, ...]) -> bool | None:
+    """What the first present of the paths says; None when none is present."""
+    for path in paths:
+        said = truth(lookup(event, path))
+        if said is not None:
+            return said
+    return None
+
+
+def withheld(
+    *,
+    event: Event,
+    person: Person,
+    order: Order,
+    platform_event: str | None,
+    paused: bool,
+    production: bool,
+    allowed: bool,
+    purchase: bool,
+    duplicate_order: bool,
+    valued: bool,
+    currencies: frozenset[str] | None,
+    oldest_ms: int,
+    future_ms: int,
+    now: int,
+) -> str | None:
+    """The first reason (a key of `REASONS`) this event must not go to this platform; None when it may."""
+    if platform_event is None:
+        return "not_mapped"
+    if paused:
+        return "paused"
+    if person.suppressed_at:
+        return "suppressed_person"
+    if not allowed:
+        return "consent_denied"
+    if production and event.properties.get("test") is True:
+        return "test_order"
+    if event.time > now + future_ms:
+        return "in_future"
+    if event.time < now - oldest_ms:
+        return "too_old"
+    if purchase:
+        if order.id is None:
+            return "missing_order_id"
+        if duplicate_order:
+            return "duplicate_order"
+        if order.value is None:
+            return "missing_value"
+    if valued and order.value is not None:
+        if order.currency is None:
+            return "missing_currency"
+        if currencies is not None and order.currency not in currencies:
+            return "unsupported_currency"
+    return None

@@ -1,0 +1,335 @@
+"""Who an event belongs to: its keys, the person they name, when two people are one, and what is remembered of a person.
+
+Strong kinds (user id, Customer.io id, e-mail, phone) name a human; an anonymous id names a browser, which several humans
+may use, so it never joins two people who have ids of their own. Everything here is pure: facts in, decisions out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from signalpost import normalize
+from signalpost.events import IDENTIFIER_KINDS, Event, Identifier, Person
+
+BLOCKED = frozenset({
+    "", "null", "none", "undefined", "nan", "anonymous", "anon", "guest", "unknown", "test", "user", "id", "n/a", "na", "0", "-1",
+    "true", "false", "(not set)", "(data deleted)", "<obfuscated>", "[object object]", "00000000-0000-0000-0000-000000000000",
+})
+"""Values that never name a person, in lower case; the workspace's `identity.blocked` adds its own."""
+
+REFRESH_MS = 86_400_000
+"""A fact heard again unchanged is noted at most this often, so that a busy person's record is not written for every event."""
+
+MOST_KEPT = 5
+"""E-mails, phones and ids kept as match keys, newest first; platforms take a few."""
+
+STRENGTH = {kind: rank for rank, kind in enumerate(IDENTIFIER_KINDS)}
+
+TRAITS: dict[str, tuple[str, ...]] = {
+    "first_name": ("first_name", "firstName", "firstname"),
+    "last_name": ("last_name", "lastName", "lastname"),
+    "city": ("city", "address.city"),
+    "state": ("state", "region", "address.state", "address.province_code", "address.province"),
+    "zip": ("zip", "zip_code", "postal_code", "postalCode", "address.postal_code", "address.postalCode", "address.zip"),
+    "country": ("country", "country_code", "address.country_code", "address.country"),
+    "birthday": ("birthday", "birth_date", "birthdate", "date_of_birth", "dob"),
+    "gender": ("gender",),
+}
+"""Fact -> where clients write it in a person's traits; the first present counts."""
+
+CLICK_PARAMETERS = {"ttclid": "ttclid", "epik": "epik", "_epik": "epik", "_ttp": "ttp", "ttp": "ttp"}
+"""Names in a URL's query, in properties or in context -> the click id they carry."""
+
+
+class Stitch(Struct, frozen=True, kw_only=True):
+    """Which person an event belongs to, and what that teaches about identifiers."""
+
+    person: int | None
+    """An existing person, or None: nobody known has any of these keys."""
+    merged: tuple[tuple[int, str], ...] = ()
+    """Other people who turn out to be the same, each with the why."""
+    refused: tuple[tuple[int, str], ...] = ()
+    """People who share a key but stay apart, each with the why."""
+    attach: tuple[Identifier, ...] = ()
+    """Keys that nobody had."""
+
+
+@lru_cache(maxsize=131_072)
+def _clean(kind: str, value: str, country: str, blocked: tuple[str, ...]) -> str | None:
+    value = value.strip()
+    lowered = value.lower()
+    if lowered in BLOCKED or lowered in blocked or len(value) > 512:
+        return None
+    if kind == "email":
+        return normalize.email(value)
+    if kind == "phone":
+        return normalize.phone(value, country)
+    return value
+
+
+def keys(identifiers: Iterable[Identifier], *, country: str, blocked: tuple[str, ...] = ()) -> tuple[Identifier, ...]:
+    """The identifiers that can name a person, cleaned, strongest first, each once."""
+    found: dict[Identifier, None] = {}
+    for kind, value in identifiers:
+        cleaned = _clean(kind, value, country, blocked)
+        if cleaned is not None:
+            found[kind, cleaned] = None
+    if len(found) < 2:
+        return tuple(found)
+    return tuple(sorted(found, key=lambda key: STRENGTH[key[0]]))
+
+
+def named(event: Event) -> Iterable[Identifier]:
+    """Every identifier an event carries: its own, and e-mail and phone in what it says about the person."""
+    identifiers = event.identifiers
+    extra: list[Identifier] = []
+    for facts in (event.traits, event.context.get("traits"), event.properties):
+        if facts and isinstance(facts, dict):
+            for kind in ("email", "phone"):
+                value = facts.get(kind)
+                if value and isinstance(value, str):
+                    extra.append((kind, value))
+    return (*identifiers, *extra) if extra else identifiers
+
+
+def _facts_of(person: Person, kind: str) -> Mapping[str, int]:
+    if kind in {"user_id", "cio_id"}:
+        return person.external_ids
+    if kind == "email":
+        return person.emails
+    if kind == "phone":
+        return person.phones
+    return person.anonymous_ids
+
+
+def stitch(
+    own: tuple[Identifier, ...],
+    owners: Mapping[Identifier, int],
+    people: Mapping[int, Person],
+    *,
+    explicit: bool,
+    merge_on: tuple[str, ...],
+    most: int,
+) -> Stitch:
+    """Decide whom the keys name.
+
+    The strongest known key decides; further people found by the other keys are merged into that person unless the key is an
+    anonymous id and both sides have user ids of their own (a shared browser), the kind is not in `merge_on`, or the result
+    would hold more than `most` identifiers of a kind. `explicit` (alias, merge) overrides all but the last.
+    """
+    person: int | None = None
+    user_ids = {value for kind, value in own if kind == "user_id"}
+    merged: list[tuple[int, str]] = []
+    refused: list[tuple[int, str]] = []
+    attach: list[Identifier] = []
+    for key in own:
+        kind = key[0]
+        owner = owners.get(key)
+        if owner is None:
+            attach.append(key)
+            continue
+        if owner == person or any(owner == other for other, _ in merged):
+            continue
+        known = people[owner]
+        if person is None:
+            foreign = bool(known.external_ids) and bool(user_ids) and user_ids.isdisjoint(known.external_ids)
+            if kind == "anonymous_id" and foreign and not explicit:
+                refused.append((owner, "a shared browser: its owner has another user id"))
+                continue
+            if any(len(_facts_of(known, new[0])) >= most for new in attach):
+                refused.append((owner, f"already holds {most} identifiers of one kind"))
+                continue
+            person = owner
+            continue
+        mine = people[person]
+        apart = bool(known.external_ids) and bool(mine.external_ids) and known.external_ids.keys().isdisjoint(mine.external_ids)
+        new_id_apart = bool(known.external_ids) and bool(user_ids) and user_ids.isdisjoint(known.external_ids)
+        if not explicit and kind == "anonymous_id" and (apart or new_id_apart):
+            refused.append((owner, "a shared browser: both people have user ids of their own"))
+        elif not explicit and kind not in merge_on:
+            refused.append((owner, f"{kind} may not join people (identity.merge_on)"))
+        elif any(
+            len({**_facts_of(known, each), **_facts_of(mine, each)}) > most for each in ("user_id", "email", "phone", "anonymous_id")
+        ):
+            refused.append((owner, f"together they would hold more than {most} identifiers of one kind"))
+        else:
+            merged.append((owner, "alias" if explicit else f"same {kind}"))
+    return Stitch(person=person, merged=tuple(merged), refused=tuple(refused), attach=tuple(attach))
+
+
+def _newest(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    """Union where the fact heard last wins; equal times are settled by the value, so that the order of merging never matters."""
+    joined = dict(left)
+    for name, fact in right.items():
+        other = joined.get(name)
+        if other is None or (fact[1], str(fact[0])) > (other[1], str(other[0])):
+            joined[name] = fact
+    return joined
+
+
+def _latest(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+    joined = dict(left)
+    for value, at in right.items():
+        joined[value] = max(at, joined.get(value, at))
+    return joined
+
+
+def combine(left: Person, right: Person) -> Person:
+    """Two people found to be one; commutative and associative, the older id stays."""
+    joined = Person(
+        id=min(left.id, right.id),
+        created_at=min(left.created_at, right.created_at),
+        external_ids=_latest(left.external_ids, right.external_ids),
+        anonymous_ids=_latest(left.anonymous_ids, right.anonymous_ids),
+        emails=_latest(left.emails, right.emails),
+        phones=_latest(left.phones, right.phones),
+        traits=_newest(left.traits, right.traits),
+        clicks=_newest(left.clicks, right.clicks),
+        devices=_newest(left.devices, right.devices),
+        consent=_newest(left.consent, right.consent),
+        suppressed_at=max(left.suppressed_at, right.suppressed_at),
+    )
+    return replace(joined, keys=match_keys(joined))
+
+
+def _ranked(values: dict[str, int]) -> tuple[str, ...]:
+    if len(values) < 2:
+        return tuple(values)
+    return tuple(sorted(values, key=lambda value: (-values[value], value))[:MOST_KEPT])
+
+
+def match_keys(person: Person) -> dict[str, Any]:
+    """The person's match keys, ready to send; computed when a fact is learned, never when a signal is sent."""
+    return normalize.match_keys(
+        emails=_ranked(person.emails),
+        phones=_ranked(person.phones),
+        external_ids=_ranked(person.external_ids) or _ranked(person.anonymous_ids)[:1],
+        traits={name: value for name, (value, _) in person.traits.items()},
+        devices={name: value for name, (value, _) in person.devices.items()},
+    )
+
+
+def _deep(facts: dict[str, Any], path: str) -> Any:
+    head, _, rest = path.partition(".")
+    value = facts.get(head)
+    if rest:
+        return value.get(rest) if isinstance(value, dict) else None
+    return value
+
+
+def _given_traits(facts: dict[str, Any]) -> dict[str, str]:
+    found = {}
+    for name, paths in TRAITS.items():
+        for path in paths:
+            value = _deep(facts, path)
+            if isinstance(value, (str, int)) and not isinstance(value, bool):
+                text = str(value).strip()
+                if text and text.lower() not in BLOCKED:
+                    found[name] = text
+                    break
+    return found
+
+
+def clicks(event: Event) -> dict[str, str]:
+    """Click ids in the page's address or the event: ttclid, ttp, epik; an explicit property beats the address."""
+    found: dict[str, str] = {}
+    page = event.context.get("page")
+    if isinstance(page, dict):
+        for name in ("url", "search"):
+            address = page.get(name)
+            if isinstance(address, str) and ("ttclid=" in address or "epik=" in address):
+                try:
+                    query = urlsplit(address).query if name == "url" else address.lstrip("?")
+                except ValueError:
+                    continue  # not an address; nothing to read
+                for parameter, values in parse_qs(query).items():
+                    if parameter in CLICK_PARAMETERS:
+                        found.setdefault(CLICK_PARAMETERS[parameter], values[0])
+    for place in (event.context, event.properties):
+        for parameter, name in CLICK_PARAMETERS.items():
+            value = place.get(parameter)
+            if value is not None and isinstance(value, str) and value.strip().lower() not in BLOCKED:
+                found[name] = value.strip()
+    return found
+
+
+def _devices(event: Event) -> dict[str, str]:
+    device = event.context.get("device")
+    if not isinstance(device, dict):
+        return {}
+    found = {}
+    kind = str(device.get("type") or device.get("platform") or "").lower()
+    apple = kind in {"ios", "ipados", "tvos"}
+    advertising = device.get("advertisingId") or device.get("idfa")
+    if isinstance(advertising, str) and advertising.strip("0- "):
+        found["idfa" if apple else "gaid"] = advertising.strip()
+    if apple and isinstance(device.get("id"), str) and device["id"].strip():
+        found["idfv"] = device["id"].strip()
+    return found
+
+
+def _heard(known: dict[str, int], value: str, at: int) -> dict[str, int]:
+    """`known` with `value` heard at `at`; the same object when that changes nothing worth writing."""
+    before = known.get(value)
+    if before is None or at > before + REFRESH_MS or (at > before and len(known) > 1 and before != max(known.values())):
+        return {**known, value: at}
+    return known
+
+
+def _told(known: dict[str, tuple[Any, int]], facts: Mapping[str, Any], at: int) -> dict[str, tuple[Any, int]]:
+    changed: dict[str, tuple[Any, int]] = {}
+    for name, value in facts.items():
+        before = known.get(name)
+        if before is None or (at > before[1] + REFRESH_MS) or (value != before[0] and (at, str(value)) > (before[1], str(before[0]))):
+            changed[name] = (value, at)
+    return {**known, **changed} if changed else known
+
+
+def learn(person: Person, event: Event, own: tuple[Identifier, ...], said: Mapping[str, bool]) -> Person:
+    """The person after this event: identifiers, traits, click ids, devices and consent; the same object when nothing is new."""
+    at = min(event.time, event.received_at)
+    external, anonymous, emails, phones = person.external_ids, person.anonymous_ids, person.emails, person.phones
+    for kind, value in own:
+        if kind == "anonymous_id":
+            anonymous = _heard(anonymous, value, at)
+        elif kind == "email":
+            emails = _heard(emails, value, at)
+        elif kind == "phone":
+            phones = _heard(phones, value, at)
+        elif kind == "user_id":
+            external = _heard(external, value, at)
+    traits = person.traits
+    for facts in (event.traits, event.context.get("traits")):
+        if facts and isinstance(facts, dict):
+            traits = _told(traits, _given_traits(facts), at)
+    found = clicks(event)
+    click_ids = _told(person.clicks, found, at) if found else person.clicks
+    devices = _told(person.devices, _devices(event), at) if "device" in event.context else person.devices
+    consent = _told(person.consent, said, at) if said else person.consent
+    keys_stand = (
+        external is person.external_ids and emails is person.emails and phones is person.phones and traits is person.traits
+        and devices is person.devices and (bool(external) or anonymous is person.anonymous_ids)
+    )
+    if keys_stand and anonymous is person.anonymous_ids and click_ids is person.clicks and consent is person.consent:
+        return person
+    learned = Person(
+        id=person.id,
+        created_at=person.created_at,
+        external_ids=external,
+        anonymous_ids=anonymous,
+        emails=emails,
+        phones=phones,
+        traits=traits,
+        clicks=click_ids,
+        devices=devices,
+        consent=consent,
+        suppressed_at=person.suppressed_at,
+        keys=person.keys,
+    )
+    return learned if keys_stand else replace(learned, keys=match_keys(learned))
