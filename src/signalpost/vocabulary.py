@@ -1,7 +1,7 @@
 """The canonical events: one name for what happened, whatever a shop, a tracker or a webhook calls it.
 
-The names are those of Segment's ecommerce vocabulary, with the few that a direct-to-customer brand needs beside it.
-What a workspace file says under `events` comes before everything here.
+The names are those of Segment's ecommerce vocabulary, with the few that a direct-to-customer brand needs
+beside it. What a workspace file says under `events` comes before everything here.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ CANONICAL_EVENTS: dict[str, CanonicalEvent] = {
 SYNONYMS: dict[str, tuple[str, ...]] = {
     # Segment's first vocabulary; Shopify's web pixel and webhook topics; Customer.io's and Google's names.
     # Each is compared without regard to case and to the signs between words.
-    "Order Completed": ("Completed Order", "Checkout Completed", "orders/paid", "Purchase", "Purchased", "Order Paid"),
+    "Order Completed": (
+        "Completed Order", "Checkout Completed", "orders/paid", "Order Paid", "Purchase", "Purchased",
+    ),
     "Order Placed": ("Placed Order", "orders/create", "Order Created"),
     "Order Updated": ("Updated Order", "orders/updated"),
     "Order Refunded": ("Refunded Order", "refunds/create", "Refund"),
@@ -109,7 +111,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "Screen Viewed": ("Viewed Screen", "Screen View"),
     "Products Searched": ("Searched Products", "Search Submitted", "Product Searched", "Search"),
     "Product List Viewed": (
-        "Viewed Product List", "Viewed Product Category", "Product Category Viewed", "Collection Viewed", "View Item List",
+        "Viewed Product List", "Viewed Product Category", "Product Category Viewed", "Collection Viewed",
+        "View Item List",
     ),
     "Product List Filtered": ("Filtered Product List",),
     "Product Clicked": ("Clicked Product", "Select Item"),
