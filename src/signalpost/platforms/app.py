@@ -1,0 +1,356 @@
+"""Both emulators on one port: the platforms' own paths, `/received` to read, `/control` to disturb.
+
+The platforms' paths are answered before Starlette's router, for the bench counts every microsecond; all else
+are ordinary Starlette routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request as WebRequest
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from signalpost.platforms import faults as faults_
+from signalpost.platforms import pinterest as pinterest_
+from signalpost.platforms import tiktok as tiktok_
+from signalpost.platforms.clock import Clock
+from signalpost.platforms.faults import Fault, FaultRequest, Faults, Platform
+from signalpost.platforms.pinterest import Pinterest
+from signalpost.platforms.received import Received
+from signalpost.platforms.settings import Settings
+from signalpost.platforms.tiktok import TikTok
+from signalpost.platforms.wire import Answer, Request
+
+# The name under which `serve.py` hands an application the means to drop its connection.
+DROP = "signalpost.drop"
+# Neither platform documents a limit; this one only protects the emulator.
+MOST_BYTES = 64 * 1024 * 1024
+MALFORMED = b'{"code":0,"message":"OK","events":[{"status":"proc\xff'
+
+
+class MoveClock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /control/clock`, times in epoch milliseconds; an empty object changes nothing."""
+
+    now_ms: int | None = None
+    advance_ms: int = 0
+    frozen: bool | None = None
+
+
+class Emulators(Starlette):
+    """The ASGI application; `tiktok` and `pinterest` may be asked directly in a test of the same process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = Clock()
+        self.faults = Faults(settings.seed)
+        self.tiktok = TikTok(settings, self.clock, self.faults)
+        self.pinterest = Pinterest(settings, self.clock, self.faults)
+        super().__init__(
+            routes=[
+                Route("/", self._home),
+                Route("/received", self._received),
+                Route("/received/ids", self._ids),
+                Route("/control/faults", self._faults, methods=["GET", "POST", "DELETE"]),
+                Route("/control/clock", self._clock, methods=["GET", "POST", "DELETE"]),
+                Route("/control/reset", self._reset, methods=["POST"]),
+            ]
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the platforms' paths here, everything else by Starlette's routes."""
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            if path.startswith("/open_api/"):
+                await self._platform("tiktok", scope, receive, send)
+                return
+            if path.startswith("/v5/"):
+                await self._platform("pinterest", scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+    async def _platform(self, platform: Platform, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _body(receive)
+        if body is None:
+            return
+        if len(body) > MOST_BYTES:
+            await _send(Answer(413, b""), send)
+            return
+        request = Request(
+            scope["method"],
+            scope["path"],
+            dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+            dict(scope["headers"]),
+            body,
+        )
+        answer_it, check = self._endpoint(platform, request)
+        if not self.faults.active:
+            await _send(answer_it(request), send)
+            return
+        seconds = self.faults.latency(platform, check=check)
+        if seconds:
+            await asyncio.sleep(seconds)
+        fault = self.faults.strike(platform, check=check)
+        if fault is None:
+            await _send(answer_it(request), send)
+            return
+        if fault.after:
+            said = answer_it(request)
+        else:
+            self._of(platform).requests += not check
+            said = self._platform_of(platform).struck(fault)
+        await self._carry_out(fault, said, scope, receive, send)
+
+    async def _carry_out(
+        self, fault: Fault, said: Answer, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Spoil an answer on its way; `said` is what the platform would have answered."""
+        match fault.asked.fault:
+            case "reset":
+                await _drop(scope, receive, send, hard=True)
+            case "hang":
+                await _until_gone(receive)
+            case "empty":
+                await _send(Answer(said.status, b""), send)
+            case "malformed":
+                await _send(Answer(said.status, MALFORMED), send)
+            case "truncated":
+                cut = said.body[: len(said.body) // 2]
+                await _send(Answer(said.status, cut, said.headers), send, length=len(said.body), more=True)
+                await _drop(scope, receive, send, hard=False)
+            case "wrong_count":
+                await _send(self.pinterest.miscounted(said, fault.asked.by), send)
+            case _ if fault.after:
+                # The events are taken, and the answer says they are not: a gateway that gave up too early.
+                platform: Platform = "tiktok" if scope["path"].startswith("/open_api/") else "pinterest"
+                await _send(self._platform_of(platform).struck(fault), send)
+            case _:
+                await _send(said, send)
+
+    def _endpoint(self, platform: Platform, request: Request) -> tuple[Callable[[Request], Answer], bool]:
+        """Return what answers a request, and whether it is a credential check rather than events."""
+        if platform == "tiktok":
+            if request.method == "POST" and request.path == tiktok_.TRACK:
+                return self.tiktok.events, False
+            if request.method == "GET":
+                return lambda asked: self.tiktok.check(asked) or _BARE_NOT_FOUND, True
+            return lambda _: _BARE_NOT_FOUND, True
+        if request.method == "POST" and pinterest_.EVENTS.fullmatch(request.path):
+            return self.pinterest.events, False
+        if request.method == "GET":
+            return lambda asked: self.pinterest.check(asked) or self.pinterest.nothing_here(), True
+        return lambda _: self.pinterest.nothing_here(), True
+
+    def _platform_of(self, platform: Platform) -> TikTok | Pinterest:
+        return self.tiktok if platform == "tiktok" else self.pinterest
+
+    def _of(self, platform: Platform) -> Received:
+        return self._platform_of(platform).received
+
+    async def _home(self, request: WebRequest) -> Response:
+        content = describe(self.settings, str(request.base_url).rstrip("/"))
+        if "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(_page(content))
+        return _json(content)
+
+    async def _received(self, request: WebRequest) -> Response:
+        query = request.query_params
+        try:
+            platforms = _chosen(query.get("platform"))
+            limit = int(query.get("limit", "20"))
+        except ValueError:
+            return _mistake("`platform` is tiktok or pinterest, `limit` a whole number")
+        event, event_id = query.get("event"), query.get("event_id")
+        content: dict[str, Any] = {"now_ms": self.clock.now(), "cheap": self.settings.cheap}
+        for platform in platforms:
+            received = self._of(platform)
+            content[platform] = received.summary(event=event, event_id=event_id)
+            if query.get("detail") == "true":
+                content[platform]["latest"] = received.last(limit, event=event, event_id=event_id)
+        return _json(content)
+
+    async def _ids(self, request: WebRequest) -> Response:
+        try:
+            platforms = _chosen(request.query_params.get("platform"))
+        except ValueError:
+            return _mistake("`platform` is tiktok or pinterest")
+        times = request.query_params.get("times") == "true"
+        content: dict[str, Any] = {}
+        for platform in platforms:
+            pairs = self._of(platform).pairs()
+            content[platform] = pairs if times else [pair[:2] for pair in pairs]
+        return _json(content)
+
+    async def _faults(self, request: WebRequest) -> Response:
+        if request.method == "POST":
+            try:
+                asked = msgspec.json.decode(await request.body(), type=FaultRequest)
+            except msgspec.DecodeError as error:
+                return _mistake(f"{error}; the faults are {', '.join(faults_.NAMES)}")
+            mistake = asked.mistake()
+            if mistake is not None:
+                return _mistake(mistake)
+            return _json(_told(self.faults.add(asked)), status=201)
+        if request.method == "DELETE":
+            wanted = request.query_params.get("id")
+            if wanted is not None and not wanted.isdecimal():
+                return _mistake("`id` is the number that POST answered")
+            return _json({"removed": self.faults.remove(None if wanted is None else int(wanted))})
+        return _json({"faults": [_told(fault) for fault in self.faults.active], "known": faults_.NAMES})
+
+    async def _clock(self, request: WebRequest) -> Response:
+        if request.method == "POST":
+            try:
+                move = msgspec.json.decode(await request.body(), type=MoveClock)
+            except msgspec.DecodeError as error:
+                return _mistake(str(error))
+            self.clock.move(now_ms=move.now_ms, advance_ms=move.advance_ms, frozen=move.frozen)
+        elif request.method == "DELETE":
+            self.clock.reset()
+        return _json({"now_ms": self.clock.now(), "frozen": self.clock.frozen})
+
+    async def _reset(self, _: WebRequest) -> Response:
+        self.tiktok.received.reset()
+        self.pinterest.received.reset()
+        self.faults.reset()
+        self.clock.reset()
+        return _json({"reset": True})
+
+
+def create(settings: Settings | None = None) -> Emulators:
+    """Return the ASGI application with both platforms under their own paths."""
+    return Emulators(settings or Settings())
+
+
+def describe(settings: Settings, url: str) -> dict[str, Any]:
+    """Return what a person needs to use the emulators at `url`: addresses, tokens, ids."""
+    return {
+        "what": "Emulators of TikTok's Events API and Pinterest's Conversions API. Nothing here is real.",
+        "url": url,
+        "cheap": settings.cheap,
+        "tiktok": {
+            "events": f"{url}{tiktok_.TRACK}",
+            "checks": [f"{url}{tiktok_.PIXEL_LIST}", f"{url}{tiktok_.USER_INFO}"],
+            "access_token": settings.tiktok_token,
+            "events_manager_token": settings.tiktok_events_token,
+            "advertiser_id": settings.tiktok_advertiser_id,
+            "pixels": settings.tiktok_pixels,
+            "offline_event_sets": settings.tiktok_offline_event_sets,
+            "crm_event_sets": settings.tiktok_crm_event_sets,
+            "apps": settings.tiktok_apps,
+        },
+        "pinterest": {
+            "events": f"{url}/v5/ad_accounts/{settings.pinterest_ad_account_id}/events",
+            "checks": [
+                f"{url}/v5/ad_accounts/{settings.pinterest_ad_account_id}",
+                f"{url}/v5/ad_accounts/{settings.pinterest_ad_account_id}/conversion_tags",
+            ],
+            "access_token": settings.pinterest_token,
+            "conversion_token": settings.pinterest_conversion_token,
+            "ad_account_id": settings.pinterest_ad_account_id,
+        },
+        "received": [
+            f"{url}/received?platform=&event=&event_id=&detail=true&limit=20",
+            f"{url}/received/ids?platform=&times=true",
+        ],
+        "control": {
+            "faults": f"{url}/control/faults",
+            "clock": f"{url}/control/clock",
+            "reset": f"{url}/control/reset",
+            "known_faults": faults_.NAMES,
+        },
+    }
+
+
+# TikTok answers a path it does not have, the event path without its trailing slash too, with a bare 404.
+_BARE_NOT_FOUND = Answer(404, b"404 page not found", content_type=b"text/plain")
+
+
+def _told(fault: Fault) -> dict[str, Any]:
+    asked = msgspec.to_builtins(fault.asked)
+    return {"id": fault.id, "left": fault.left, "hits": fault.hits, "after": fault.after, **asked}
+
+
+def _chosen(platform: str | None) -> tuple[Platform, ...]:
+    if not platform:
+        return ("tiktok", "pinterest")
+    if platform == "tiktok":
+        return ("tiktok",)
+    if platform == "pinterest":
+        return ("pinterest",)
+    raise ValueError(platform)
+
+
+def _json(content: Any, *, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def _mistake(sentence: str) -> Response:
+    return _json({"error": sentence}, status=400)
+
+
+def _page(content: dict[str, Any]) -> str:
+    shown = html.escape(msgspec.json.format(msgspec.json.encode(content)).decode())
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Signalpost: platform emulators</title>'
+        "<style>body{font:16px/1.5 system-ui;max-width:60rem;margin:3rem auto;padding:0 1rem}"
+        "pre{background:#f4f4f5;padding:1rem;overflow:auto;border-radius:.5rem}</style>"
+        "<h1>Platform emulators</h1>"
+        "<p>TikTok and Pinterest on one port. Tokens and ids open nothing real.</p>"
+        "<p><a href=/received>What was received</a> · <a href=/control/faults>Faults</a></p>"
+        f"<pre>{shown}</pre>"
+    )
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None when the client left in the middle of it."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        return None
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return body
+    parts = [body]
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
+
+
+async def _send(said: Answer, send: Send, *, length: int | None = None, more: bool = False) -> None:
+    """Send an answer; with `more` leave it open, having promised `length` bytes."""
+    headers = [
+        (b"content-type", said.content_type),
+        (b"content-length", b"%d" % (len(said.body) if length is None else length)),
+        *said.headers,
+    ]
+    await send({"type": "http.response.start", "status": said.status, "headers": headers})
+    await send({"type": "http.response.body", "body": said.body, "more_body": more})
+
+
+async def _until_gone(receive: Receive) -> None:
+    """Wait until the client has given up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _drop(scope: Scope, receive: Receive, send: Send, *, hard: bool) -> None:
+    """Close the connection without finishing the answer; `hard`: by a reset, losing what is unsent."""
+    drop: Callable[[bool], None] | None = scope.get("extensions", {}).get(DROP)
+    if drop is None:
+        # Only `serve.py` can reach the connection; under another server say so rather than answer falsely.
+        if hard:
+            await _send(Answer(501, b'{"error":"this server cannot drop a connection"}'), send)
+        return
+    drop(hard)
+    await _until_gone(receive)
