@@ -1,0 +1,222 @@
+-- Every statement Signalpost runs, by name. `?` is a parameter; `{in_texts}` and `{in_numbers}` take one list parameter
+-- (json_each on SQLite, = ANY on PostgreSQL); `{skip_locked}` is empty on SQLite, which has one writer.
+
+-- name: journal_append
+INSERT INTO journal (source, wire, method, path, headers, body, client_ip, user_agent, received_at, messages)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING position
+
+-- name: backlog_add
+INSERT INTO backlog (position, messages) VALUES (?, ?)
+
+-- name: backlog_next (oldest first)
+SELECT position, messages FROM backlog ORDER BY position LIMIT ?
+
+-- name: backlog_count
+SELECT count(*), coalesce(sum(messages), 0) FROM backlog
+
+-- name: backlog_done
+DELETE FROM backlog WHERE position = ?
+
+-- name: journal_read
+SELECT position, source, wire, method, path, headers, body, client_ip, user_agent, received_at FROM journal
+WHERE position {in_numbers} ORDER BY position
+
+-- name: refusal_add
+INSERT INTO refusals (position, place, path, sentence) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: refusals_of
+SELECT place, path, sentence FROM refusals WHERE position = ? ORDER BY place
+
+-- name: events_known (message keys already processed)
+SELECT message_key, id FROM events WHERE message_key {in_texts}
+
+-- name: event_add
+INSERT INTO events (id, message_key, kind, name, person, order_id, time, received_at, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: event_by_id
+SELECT id, message_key, kind, name, person, order_id, time, received_at, note FROM events WHERE id = ?
+
+-- name: events_by_message (any source)
+SELECT id, message_key, kind, name, person, order_id, time, received_at, note FROM events
+WHERE message_key {in_texts} ORDER BY id
+
+-- name: events_by_order
+SELECT id, message_key, kind, name, person, order_id, time, received_at, note FROM events
+WHERE order_id = ? ORDER BY id LIMIT 200
+
+-- name: identifiers_owned
+SELECT key, person FROM identifiers WHERE key {in_texts}
+
+-- name: identifiers_of
+SELECT key FROM identifiers WHERE person = ? ORDER BY key
+
+-- name: identifier_set
+INSERT INTO identifiers (key, person) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET person = excluded.person
+
+-- name: identifiers_move
+UPDATE identifiers SET person = ? WHERE person = ?
+
+-- name: identifiers_drop
+DELETE FROM identifiers WHERE person = ?
+
+-- name: people_read
+SELECT record FROM people WHERE id {in_numbers}
+
+-- name: person_set
+INSERT INTO people (id, record, changed_at) VALUES (?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET record = excluded.record, changed_at = excluded.changed_at
+
+-- name: person_drop
+DELETE FROM people WHERE id = ?
+
+-- name: merge_add
+INSERT INTO merges (event, person, other, joined, why, snapshot, at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: merges_of
+SELECT event, person, other, joined, why, at FROM merges WHERE person = ? OR other = ? ORDER BY event LIMIT 100
+
+-- name: orders_known
+SELECT key, order_id, person, event, time, sent FROM orders WHERE order_id {in_texts} ORDER BY event
+
+-- name: order_set
+INSERT INTO orders (key, order_id, person, event, time, sent) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET sent = excluded.sent, person = excluded.person
+
+-- name: orders_move
+UPDATE orders SET person = ? WHERE person = ?
+
+-- name: ledger_add
+INSERT INTO ledger (event, destination, verdict, reason, sentence, platform_event, platform_id, value, currency, decided_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: ledger_of
+SELECT destination, verdict, reason, sentence, platform_event, platform_id, value, currency, decided_at, sent_at, settled_at,
+       attempts, request FROM ledger WHERE event = ? ORDER BY destination
+
+-- name: ledger_settle (only what still waits: a verdict is never overwritten without a trace)
+UPDATE ledger SET verdict = ?, reason = ?, sentence = ?, sent_at = ?, settled_at = ?, attempts = ?, request = ?
+WHERE event = ? AND destination = ? AND verdict = 'waiting'
+
+-- name: ledger_reopen
+UPDATE ledger SET verdict = 'waiting', reason = NULL, sentence = NULL, settled_at = NULL
+WHERE event = ? AND destination = ? AND verdict IN ('refused', 'unknown')
+
+-- name: ledger_recent
+SELECT l.event, l.destination, l.verdict, l.reason, l.sentence, l.platform_event, l.value, l.currency, l.decided_at, l.settled_at,
+       e.name, e.message_key, e.order_id, e.time
+FROM ledger l JOIN events e ON e.id = l.event ORDER BY l.event DESC, l.destination LIMIT ?
+
+-- name: ledger_totals
+SELECT destination, verdict, coalesce(reason, ''), count(*) FROM ledger GROUP BY destination, verdict, reason
+
+-- name: ledger_platform_ids
+SELECT platform_event, platform_id, value, currency, verdict FROM ledger
+WHERE destination = ? AND verdict IN ('accepted', 'warned') ORDER BY event
+
+-- name: ledger_find (what replay may take up again)
+SELECT l.event, l.destination, l.verdict, l.reason, l.sentence, l.platform_event, l.platform_id, l.sent_at, e.time, e.name
+FROM ledger l JOIN events e ON e.id = l.event
+WHERE l.destination = ? AND l.verdict {in_texts} ORDER BY l.event LIMIT ?
+
+-- name: trace_add
+INSERT INTO ledger_trace (event, destination, at, verdict, reason, sentence, request) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: trace_of
+SELECT destination, at, verdict, reason, sentence, request FROM ledger_trace WHERE event = ? ORDER BY at
+
+-- name: outbox_add
+INSERT INTO outbox (destination, priority, event, person, name, event_time, received_at, due_at, value_micros, currency, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: outbox_due
+SELECT id, event, priority, name, event_time, received_at, attempts, first_attempt_at, value_micros, currency, body FROM outbox
+WHERE destination = ? AND leased_until <= ? AND due_at <= ? ORDER BY priority, id LIMIT ? {skip_locked}
+
+-- name: outbox_lease
+UPDATE outbox SET leased_until = ?, attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, ?) WHERE id = ?
+
+-- name: outbox_release (an attempt that surely did not arrive counts as none)
+UPDATE outbox SET leased_until = 0, due_at = ?, first_attempt_at = ? WHERE id = ?
+
+-- name: outbox_release_all (at start: nobody else holds the embedded database)
+UPDATE outbox SET leased_until = 0 WHERE leased_until > 0
+
+-- name: outbox_done
+DELETE FROM outbox WHERE id = ?
+
+-- name: outbox_next_due
+SELECT min(CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END) FROM outbox WHERE destination = ?
+
+-- name: outbox_counts
+SELECT destination, count(*), min(received_at) FROM outbox GROUP BY destination
+
+-- name: outbox_of_people (waiting and in nobody's hands)
+SELECT id, destination, event, person, body FROM outbox WHERE person {in_numbers} AND leased_until = 0
+
+-- name: outbox_of_event
+SELECT destination, due_at, attempts, first_attempt_at, body FROM outbox WHERE event = ?
+
+-- name: outbox_body
+UPDATE outbox SET body = ? WHERE id = ? AND leased_until = 0
+
+-- name: outbox_move
+UPDATE outbox SET person = ? WHERE person = ?
+
+-- name: outbox_withdraw
+DELETE FROM outbox WHERE person = ? AND leased_until = 0 RETURNING event, destination
+
+-- name: request_add
+INSERT INTO requests (destination, started_at, ended_at, signals, status, summary, platform_request)
+VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
+
+-- name: request_by_id
+SELECT id, destination, started_at, ended_at, signals, status, summary, platform_request FROM requests WHERE id = ?
+
+-- name: breaker_set
+INSERT INTO breakers (destination, since, until, failures, sentence) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (destination) DO UPDATE SET until = excluded.until, failures = excluded.failures, sentence = excluded.sentence
+
+-- name: breaker_clear
+DELETE FROM breakers WHERE destination = ?
+
+-- name: breakers
+SELECT destination, since, until, failures, sentence FROM breakers ORDER BY destination
+
+-- name: rollup_add
+INSERT INTO rollups (minute, destination, name, verdict, reason, currency, signals, value_micros, latency_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (minute, destination, name, verdict, reason, currency) DO UPDATE SET
+    signals = rollups.signals + excluded.signals, value_micros = rollups.value_micros + excluded.value_micros,
+    latency_ms = rollups.latency_ms + excluded.latency_ms
+
+-- name: rollups_since
+SELECT destination, name, verdict, reason, currency, sum(signals), sum(value_micros), sum(latency_ms) FROM rollups
+WHERE minute >= ? GROUP BY destination, name, verdict, reason, currency
+
+-- name: prune_journal
+DELETE FROM journal WHERE position IN (
+    SELECT j.position FROM journal j WHERE j.received_at < ? AND NOT EXISTS (SELECT 1 FROM backlog b WHERE b.position = j.position)
+    ORDER BY j.received_at LIMIT ?)
+
+-- name: prune_refusals
+DELETE FROM refusals WHERE position < (SELECT coalesce(min(position), 0) FROM journal)
+
+-- name: prune_events (with their verdicts; what still waits stays)
+SELECT id FROM events e WHERE e.received_at < ? AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event = e.id)
+ORDER BY e.received_at LIMIT ?
+
+-- name: event_drop
+DELETE FROM events WHERE id = ?
+
+-- name: ledger_drop
+DELETE FROM ledger WHERE event = ?
+
+-- name: trace_drop
+DELETE FROM ledger_trace WHERE event = ?
+
+-- name: prune_requests
+DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE started_at < ? ORDER BY started_at LIMIT ?)
+
+-- name: prune_people
+SELECT id FROM people p WHERE p.changed_at < ? AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.person = p.id)
+ORDER BY p.changed_at LIMIT ?
