@@ -1,115 +1,656 @@
-"""The workspace file: every option with its type, default and sentence. The only place that reads the environment."""
+"""The workspace file, read and checked: `load` for those who start something, `check` for all that is wrong.
+
+`options.py` has the options themselves. Nothing but this file is given the environment.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from msgspec import Meta, Struct, field
+import msgspec
+from msgspec import Struct, inspect
 
-Doc = Meta
+from signalpost.errors import ConfigError
+from signalpost.events import IDENTIFIER_KINDS
+from signalpost.iso import COUNTRIES, CURRENCIES
+from signalpost.marked import (
+    MISSING,
+    Mistake,
+    Notes,
+    Reading,
+    Value,
+    build,
+    did_you_mean,
+    listed,
+    nearest,
+    parse,
+    secret_sentence,
+    sentence_of,
+)
+from signalpost.options import (
+    Consent,
+    Destination,
+    Identity,
+    Orders,
+    Retention,
+    Server,
+    Source,
+    Workspace,
+)
+from signalpost.vocabulary import CANONICAL_EVENTS, canonical
+
+__all__ = [
+    "Consent", "Destination", "Identity", "Mistake", "Orders", "Platform", "Retention", "Server", "Source",
+    "Workspace", "check", "duration", "load", "schema",
+]  # fmt: skip
+
+FILE = "signalpost.yaml"
+"""What the workspace file is called where nobody says otherwise."""
+
+SOURCE_KEYS: dict[str, tuple[str, ...]] = {
+    "pipelines": ("write_key",),
+    "track": ("site_id", "api_key"),
+    "shopify": ("secret",),
+    "reporting": ("secret",),
+    "files": (),
+}
+"""Which keys each type of source needs; it has no others."""
+
+NEEDS_TEST_CODE = frozenset({"tiktok"})
+"""Platforms that know a test event only by a code of the account's owner (Pinterest has a switch instead)."""
 
 
-class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One place events come from."""
+class PlatformSetting(Protocol):
+    """What `destinations.contract.Setting` is to this file."""
 
-    type: Literal["pipelines", "track", "shopify", "reporting", "files"]
-    write_key: Annotated[str | None, Meta(description="pipelines: the key the clients send.")] = None
-    site_id: Annotated[str | None, Meta(description="track: the site id (Basic user name).")] = None
-    api_key: Annotated[str | None, Meta(description="track: the API key (Basic password).")] = None
-    secret: Annotated[str | None, Meta(description="shopify, reporting: the signing secret.")] = None
+    @property
+    def name(self) -> str: ...
+    @property
+    def doc(self) -> str: ...
+    @property
+    def secret(self) -> bool: ...
+    @property
+    def required(self) -> bool: ...
+    @property
+    def default(self) -> str | None: ...
 
 
-class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How events are stitched to people."""
+class PlatformLimits(Protocol):
+    """What `destinations.contract.Limits` is to this file."""
 
-    blocked: Annotated[tuple[str, ...], Meta(description="Identifier values that never name a person.")] = ()
-    max_identifiers: Annotated[int, Meta(ge=2, description="A person with more identifiers than this of one kind takes no more.")] = 50
-    merge_on: Annotated[tuple[str, ...], Meta(description="Kinds of identifier that may join two known people.")] = (
-        "user_id", "cio_id", "email", "phone", "anonymous_id",
+    @property
+    def batch(self) -> int: ...
+    @property
+    def oldest_ms(self) -> int: ...
+
+
+class Platform(Protocol):
+    """What `destinations.contract.Destination` is to this file, which stands below the destinations."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def settings(self) -> tuple[PlatformSetting, ...]: ...
+    @property
+    def events(self) -> dict[str, str]: ...
+    @property
+    def event_names(self) -> frozenset[str]: ...
+    @property
+    def custom_events(self) -> bool: ...
+    @property
+    def currencies(self) -> frozenset[str] | None: ...
+    @property
+    def limits(self) -> PlatformLimits: ...
+    @property
+    def purchase(self) -> str: ...
+
+
+Catalog = Mapping[str, Platform]
+"""The platforms there are, by the name that `type` gives them: `signalpost.destinations` has them."""
+
+
+def load(path: Path, environ: Mapping[str, str], catalog: Catalog) -> Workspace:
+    """Return the workspace that the file at `path` describes; raise `ConfigError` with all its mistakes."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError((_whole_file(path, f"The workspace file cannot be read: {reason}."),)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError((_whole_file(path, "The workspace file is not UTF-8 text."),)) from error
+    workspace, mistakes = check(text, environ, catalog, file=str(path))
+    if workspace is None:
+        raise ConfigError(tuple(mistake for mistake in mistakes if mistake.severity == "mistake"))
+    return workspace
+
+
+def check(
+    text: str, environ: Mapping[str, str], catalog: Catalog, *, file: str = FILE
+) -> tuple[Workspace | None, tuple[Mistake, ...]]:
+    """Return the workspace that `text` describes, or None, and everything that is wrong or odd about it.
+
+    No text makes this raise. There is a workspace exactly when every note is a warning.
+    """
+    notes = Notes(file)
+    root = parse(text, environ, notes)
+    if root is None:
+        return None, notes.found
+    workspace = _Checking(notes, root, catalog).workspace()
+    if any(note.severity == "mistake" for note in notes.mistakes):
+        workspace = None
+    return workspace, notes.found
+
+
+_UNITS = {
+    "ms": 1,
+    "s": 1000,
+    "m": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+    "w": 7 * 86_400_000,
+}
+_PART = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d|w)"
+_LONGEST = int(timedelta(days=36525).total_seconds() * 1000)
+
+
+def duration(text: str) -> int:
+    """Return a duration such as `50ms`, `15m`, `1h30m`, `24h` or `7d` in milliseconds; raise `ValueError`."""
+    compact = text.strip()
+    if re.fullmatch(f"(?:{_PART})+", compact) is None:
+        raise ValueError("a duration is a number and a unit, such as `50ms`, `15m`, `24h` or `7d`")
+    milliseconds = int(sum(Decimal(number) * _UNITS[unit] for number, unit in re.findall(_PART, compact)))
+    if milliseconds > _LONGEST:
+        raise ValueError("a duration is at most 100 years")
+    return milliseconds
+
+
+def schema(catalog: Catalog) -> dict[str, Any]:
+    """Return the JSON Schema of the workspace file, for editors."""
+    described = msgspec.json.schema(Workspace)
+    described["title"] = "Signalpost workspace file"
+    described["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    definitions = described["$defs"]
+    definitions["Workspace"]["properties"]["events"]["additionalProperties"] = {
+        "anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]
+    }
+    definitions["Source"]["allOf"] = [
+        {"if": {"properties": {"type": {"const": name}}}, "then": {"required": [*keys]}}
+        for name, keys in SOURCE_KEYS.items()
+        if keys
+    ]
+    destination = definitions["Destination"]
+    del destination["properties"]["settings"]
+    destination["properties"]["type"]["enum"] = sorted(catalog)
+    destination["allOf"] = []
+    for name, platform in sorted(catalog.items()):
+        for setting in platform.settings:
+            # Account ids are often digits only; a number is as good as text here.
+            described_setting = {"type": ["string", "integer"], "description": setting.doc}
+            destination["properties"].setdefault(setting.name, described_setting)
+        needed = [setting.name for setting in platform.settings if setting.required and setting.default is None]
+        destination["allOf"].append({"if": {"properties": {"type": {"const": name}}}, "then": {"required": needed}})
+    for definition in definitions.values():
+        for option in definition.get("properties", {}).values():
+            _allow_variables(option)
+    return dict(json.loads(json.dumps(described)))
+
+
+class _Checking:
+    """One check of one file: reads it, then looks at what no single option can know."""
+
+    def __init__(self, notes: Notes, root: Value, catalog: Catalog) -> None:
+        self.notes = notes
+        self.root = root
+        self.catalog = catalog
+        self.reading = Reading(notes, _CHECKS, {Source: self._source, Destination: self._destination})
+        self.own_events = {
+            name: target.text
+            for name, target in root.find("events").entries.items()
+            if target.kind == "scalar" and target.text
+        } if "events" in root.entries else {}  # fmt: skip
+
+    def workspace(self) -> Workspace | None:
+        fields = self.reading.fields(self.root, _fields(Workspace))
+        self._events()
+        self._accounts(production=fields["environment"] == "production")
+        self._keys()
+        self._server()
+        self._ends()
+        self._test_codes(test=fields["environment"] == "test")
+        self._currency(fields["currency"])
+        built = build(Workspace, fields)
+        return built if isinstance(built, Workspace) else None
+
+    def _source(self, value: Value) -> Any:
+        if value.kind != "mapping":
+            self.notes.at(value, f"`{value.path}` must hold options of its own, such as `type: pipelines`.")
+            return MISSING
+        fields = self.reading.fields(value, _fields(Source))
+        kind = fields["type"]
+        for key in SOURCE_KEYS.get(kind, ()):
+            if fields[key] is None:
+                sentence = f"`{value.path}` is of type `{kind}` and needs the option `{key}`{_sentence(Source, key)}"
+                self.notes.within(value, sentence)
+        for key, entry in value.entries.items():
+            if kind in SOURCE_KEYS and key in _NAMES[Source] - {"type", *SOURCE_KEYS[kind]}:
+                self.notes.place(
+                    entry.key_line,
+                    entry.column,
+                    entry.path,
+                    f"A source of type `{kind}` has no option `{key}`.",
+                )
+        return build(Source, fields)
+
+    def _destination(self, value: Value) -> Any:
+        if value.kind != "mapping":
+            self.notes.at(value, f"`{value.path}` must hold options of its own, such as `type: tiktok`.")
+            return MISSING
+        kind = value.entries.get("type")
+        platform = self.catalog.get(kind.text or "") if kind is not None and kind.kind == "scalar" else None
+        own = {setting.name: setting for setting in platform.settings} if platform is not None else {}
+        generic = [one for one in _fields(Destination) if one.name != "settings" and one.name not in own]
+        if platform is None:
+            if kind is not None and kind.kind == "scalar" and kind.text:
+                known = did_you_mean(kind.raw, self.catalog)
+                self.notes.at(kind, f"There is no platform `{kind.raw}`.{known}")
+            # Without its platform nobody can tell which other names are wrong.
+            names = [one.name for one in generic]
+            fields = self.reading.fields(value, generic, [key for key in value.entries if key not in names])
+            return MISSING
+        fields = self.reading.fields(value, generic, own)
+        fields["settings"] = self._settings(value, own.values())
+        for name in own.keys() & _NAMES[Destination]:  # a platform may say more of an option that all have
+            fields[name] = fields["settings"].get(name) if fields["settings"] is not MISSING else MISSING
+        fields["events"] = self._mapping(value, fields["events"], platform)
+        self._limits(value, fields, platform)
+        return build(Destination, fields)
+
+    def _settings(self, value: Value, own: Iterable[PlatformSetting]) -> Any:
+        read: dict[str, Any] = {}
+        for setting in own:
+            entry = value.entries.get(setting.name)
+            if entry is None or (entry.kind == "nothing" and not setting.required):
+                if setting.default is not None:
+                    read[setting.name] = setting.default
+                elif setting.required and not self._misspelt(value, setting.name):
+                    self.notes.within(value, f"`{value.path}` needs the option `{setting.name}`: {setting.doc}")
+                    read[setting.name] = MISSING
+                continue
+            read[setting.name] = self.reading.read(entry, inspect.Metadata(inspect.StrType(), extra={"secret": setting.secret}))
+            if isinstance(read[setting.name], str) and not read[setting.name].isprintable():
+                self.notes.at(entry, f"`{entry.path}` holds a line break or another sign that no {setting.name} has.")
+        return MISSING if MISSING in read.values() else read
+
+    def _misspelt(self, value: Value, name: str) -> bool:
+        known = _NAMES[Destination]
+        return any(nearest(key, [name]) == name for key in value.entries if key not in known and key != name)
+
+    def _mapping(self, value: Value, events: Any, platform: Platform) -> Any:
+        """Return the platform event of each canonical one, as the file says it under whatever name."""
+        if not isinstance(events, dict):
+            return events
+        written = value.entries["events"].entries
+        mapped: dict[str, Any] = {}
+        noted = len(self.notes.mistakes)
+        for name, target in events.items():
+            entry = written[name]
+            if name not in CANONICAL_EVENTS and name not in self.own_events:
+                meant = canonical(name, {})
+                near = _near(name, [*self.own_events, *CANONICAL_EVENTS])
+                hint = (
+                    f" Its canonical name is `{meant}`."
+                    if meant != name
+                    else f"{near} A shop's own event is declared under `events`, as `{name}: {name}` if need be."
+                )
+                self.notes.place(
+                    entry.key_line,
+                    entry.column,
+                    entry.path,
+                    f"`{name}` is no canonical event and no event of this shop.{hint}",
+                )
+                continue
+            resolved = canonical(name, self.own_events)
+            if mapped.get(resolved, target) != target:
+                self.notes.at(
+                    entry,
+                    f"`{name}` is the event `{resolved}`, which goes to `{mapped[resolved]}` already.",
+                )
+                continue
+            mapped[resolved] = target
+            self._platform_event(entry, target, platform)
+        if platform.purchase not in mapped.values() and len(self.notes.mistakes) == noted:
+            ordinary = next((name for name, target in platform.events.items() if target == platform.purchase), "")
+            self.notes.within(
+                value.entries["events"],
+                f"`{value.path}` maps nothing to `{platform.purchase}`: {platform.title} hears of no purchase."
+                f" Usually it is `{ordinary}: {platform.purchase}`.",
+                warning=True,
+            )
+        return mapped
+
+    def _platform_event(self, entry: Value, name: str, platform: Platform) -> None:
+        if name in platform.event_names:
+            return
+        near = _near(name, platform.event_names)
+        if not platform.custom_events:
+            self.notes.at(entry, f"{platform.title} knows no event `{entry.raw}`.{near}")
+        else:
+            self.notes.at(
+                entry,
+                f"`{entry.raw}` is none of {platform.title}'s standard events and will be sent as a custom one.{near}",
+                warning=True,
+            )
+
+    def _limits(self, value: Value, fields: dict[str, Any], platform: Platform) -> None:
+        oldest, batch = fields["oldest"], fields["batch"]
+        if isinstance(oldest, str) and duration(oldest) > platform.limits.oldest_ms:
+            most = _days(platform.limits.oldest_ms)
+            self.notes.at(
+                value.entries["oldest"],
+                f"`{value.path}.oldest` is more than {platform.title} takes: at most {most}.",
+            )
+        if isinstance(batch, int) and batch > platform.limits.batch:
+            self.notes.at(
+                value.entries["batch"],
+                f"`{value.path}.batch` is more than {platform.title} takes: at most {platform.limits.batch}.",
+            )
+        endpoint = value.entries.get("endpoint")
+        if endpoint is not None and isinstance(fields["endpoint"], str):
+            parts = urlsplit(fields["endpoint"])
+            if parts.scheme == "http" and not _loopback(parts):
+                self.notes.at(endpoint, f"`{endpoint.path}` sends the access token without encryption.", warning=True)
+
+    def _events(self) -> None:
+        """Look at the shop's own names: every target is a canonical event, every source exists."""
+        section = self.root.entries.get("events")
+        if section is None or section.kind == "nothing":
+            return
+        for name, target in section.entries.items():
+            if name == "canonical":
+                self._counted(target)
+            elif target.kind != "scalar":
+                self.notes.at(target, f"`{target.path}` must be the canonical name of the shop's event `{name}`.")
+            elif target.text == "":
+                self.notes.at(target, f"`{target.path}` is empty.")
+            elif target.text is not None and target.text not in CANONICAL_EVENTS and target.text != name:
+                meant = canonical(target.text, {})
+                hint = f" Did you mean `{meant}`?" if meant != target.text else _near(target.raw, CANONICAL_EVENTS)
+                self.notes.at(target, f"There is no canonical event `{target.raw}`.{hint}")
+
+    def _counted(self, section: Value) -> None:
+        if section.kind != "mapping":
+            self.notes.at(section, "`events.canonical` must be a list of `Event: source` lines below it.")
+            return
+        sources = self.root.find("sources").entries if "sources" in self.root.entries else {}
+        for name, source in section.entries.items():
+            if name not in CANONICAL_EVENTS and name not in self.own_events:
+                self.notes.place(
+                    source.key_line,
+                    source.column,
+                    source.path,
+                    f"There is no canonical event `{name}`.{_near(name, CANONICAL_EVENTS)}",
+                )
+            if source.kind != "scalar":
+                self.notes.at(source, f"`{source.path}` must be the name of a source.")
+            elif source.text is not None and source.text not in sources:
+                self.notes.at(source, f"There is no source `{source.raw}`.{did_you_mean(source.raw, sources)}")
+
+    def _each(self, section: str) -> list[tuple[str, Value]]:
+        held = self.root.entries.get(section)
+        return [(name, one) for name, one in held.entries.items() if one.kind == "mapping"] if held else []
+
+    def _accounts(self, *, production: bool) -> None:
+        """Two destinations of one account would send every conversion twice."""
+        if not production:
+            return
+        seen: dict[tuple[str, ...], str] = {}
+        for name, one in self._each("destinations"):
+            kind = one.find("type").text or ""
+            platform = self.catalog.get(kind)
+            if platform is None:
+                continue
+            identifying = [setting.name for setting in platform.settings if setting.required and not setting.secret]
+            account = (kind, *(one.entries[key].text or "" for key in identifying if key in one.entries))
+            if len(account) - 1 < len(identifying) or "" in account or not identifying:
+                continue
+            if account in seen:
+                self.notes.within(
+                    one,
+                    f"`{one.path}` and `destinations.{seen[account]}` are the same {platform.title} account "
+                    f"(same {listed(identifying)}): every conversion would be sent twice.",
+                )
+            seen.setdefault(account, name)
+
+    def _keys(self) -> None:
+        """A key tells which source a request belongs to, so no two sources share one."""
+        seen: dict[tuple[str, str], str] = {}
+        for name, one in self._each("sources"):
+            for key in ("write_key", "site_id"):
+                entry = one.entries.get(key)
+                if entry is None or not entry.text:
+                    continue
+                if (key, entry.text) in seen:
+                    other = seen[key, entry.text]
+                    self.notes.at(entry, f"`{entry.path}` is the same as `sources.{other}.{key}`.")
+                seen.setdefault((key, entry.text), name)
+
+    def _server(self) -> None:
+        server = self.root.entries.get("server")
+        if server is None:
+            return
+        pair = {key: server.entries.get(key) for key in ("tls_certificate", "tls_key")}
+        missing = [key for key, entry in pair.items() if entry is None]
+        if len(missing) == 1:
+            given = next(entry for entry in pair.values() if entry is not None)
+            self.notes.at(given, f"`{given.path}` is of no use without `server.{missing[0]}`.")
+        port, tls_port = server.entries.get("port"), server.entries.get("tls_port")
+        listening = port.text if port is not None else "8377"
+        if tls_port is not None and tls_port.text not in {None, "", "0"} and tls_port.text == listening:
+            self.notes.at(tls_port, "`server.tls_port` and `server.port` are the same.")
+
+    def _ends(self) -> None:
+        for section, sentence in (
+            ("sources", "There are no sources: no event can come in."),
+            ("destinations", "There are no destinations: no conversion goes out."),
+        ):
+            if not self.root.find(section).entries or section not in self.root.entries:
+                held = self.root.entries.get(section)
+                line = held.key_line if held is not None else 0
+                self.notes.place(line, 1, section, sentence, warning=True)
+
+    def _test_codes(self, *, test: bool) -> None:
+        for _, one in self._each("destinations"):
+            kind = one.find("type").text or ""
+            entry = one.entries.get("test_code")
+            if entry is not None and entry.text and not test:
+                self.notes.at(
+                    entry,
+                    f"With `{entry.path}` all that this destination sends is a test and counts for nothing.",
+                    warning=True,
+                )
+            if test and kind in NEEDS_TEST_CODE and kind in self.catalog and "test_code" not in one.entries:
+                self.notes.within(
+                    one,
+                    f"`{one.path}` belongs to a test workspace and needs the option `test_code`: "
+                    f"only with it {self.catalog[kind].title} takes an event as a test.",
+                )
+
+    def _currency(self, currency: Any) -> None:
+        for _, one in self._each("destinations"):
+            platform = self.catalog.get(one.find("type").text or "")
+            if platform is None or platform.currencies is None or not isinstance(currency, str):
+                continue
+            if currency not in platform.currencies:
+                self.notes.at(
+                    self.root.entries["currency"],
+                    f"{platform.title} does not list {currency} as a currency; such values may not count.",
+                    warning=True,
+                )
+
+
+def _fields(shape: type[Struct]) -> tuple[inspect.Field, ...]:
+    kind = inspect.type_info(shape)
+    assert isinstance(kind, inspect.StructType)  # noqa: S101 - a Struct is a StructType
+    return kind.fields
+
+
+_NAMES: dict[type[Struct], frozenset[str]] = {
+    shape: frozenset(one.name for one in _fields(shape)) for shape in (Source, Destination)
+}
+
+
+def _sentence(shape: type[Struct], name: str) -> str:
+    return sentence_of(next(one.type for one in _fields(shape) if one.name == name))
+
+
+def _near(word: str, known: Collection[str]) -> str:
+    near = nearest(word, known)
+    return f" Did you mean `{near}`?" if near is not None else ""
+
+
+def _days(milliseconds: int) -> str:
+    days, rest = divmod(milliseconds, _UNITS["d"])
+    return f"{days}d" if not rest else f"{milliseconds // _UNITS['h']}h"
+
+
+def _loopback(parts: SplitResult) -> bool:
+    try:
+        return parts.hostname == "localhost" or ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _whole_file(path: Path, sentence: str) -> Mistake:
+    return Mistake(line=0, column=0, path="", sentence=sentence, file=str(path))
+
+
+# What the kinds of value must be: each gives the sentence of its mistake, or None
+
+
+def _is_name(value: Value) -> str | None:
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", value.text or "") is not None:
+        return None
+    return f"`{value.path}` must be small letters, digits, `-` and `_`, such as `my-shop`, not `{value.raw}`."
+
+
+def _is_currency(value: Value) -> str | None:
+    return _is_code(value, CURRENCIES, "currency (ISO 4217), such as `USD`")
+
+
+def _is_country(value: Value) -> str | None:
+    return _is_code(value, COUNTRIES, "country (ISO 3166), such as `US`")
+
+
+def _is_code(value: Value, codes: frozenset[str], what: str) -> str | None:
+    text = value.text or ""
+    if text in codes:
+        return None
+    hint = f" Did you mean `{text.upper()}`?" if text.upper() in codes else ""
+    return f"`{value.path}` must be the code of a {what}, not `{value.raw}`.{hint}"
+
+
+def _is_timezone(value: Value) -> str | None:
+    text = value.text or ""
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return f"There is no time zone `{value.raw}`.{_near(text, available_timezones())}"
+    return None
+
+
+def _is_duration(value: Value) -> str | None:
+    try:
+        duration(value.text or "")
+    except ValueError as error:
+        return f"`{value.path}` cannot be `{value.raw}`: {error}."
+    return None
+
+
+def _is_url(value: Value) -> str | None:
+    parts = _split(value.text or "")
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        return f"`{value.path}` must be an address such as `https://events.example.com`, not `{value.raw}`."
+    return None
+
+
+def _is_database(value: Value) -> str | None:
+    text = value.text or ""
+    if "://" not in text:
+        return None
+    parts, written = _split(text), _split(value.raw)
+    if parts is None or parts.scheme not in {"postgresql", "postgres"}:
+        return f"`{value.path}` must be a file or an address that begins with `postgresql://`."
+    if written is not None and written.password and "$" not in written.password and not value.variable:
+        return secret_sentence(value)
+    return None
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises where the port is no number
+    except ValueError:
+        return None
+    return parts
+
+
+def _is_network(value: Value) -> str | None:
+    try:
+        ip_network(value.text or "", strict=False)
+    except ValueError:
+        return f"`{value.path}` must be an address or a network such as `10.0.0.0/8`, not `{value.raw}`."
+    return None
+
+
+def _is_path(value: Value) -> str | None:
+    text = value.text or ""
+    root, *rest = text.split(".")
+    if root in _ROOTS and rest and all(rest):
+        return None
+    return (
+        f"`{value.path}` must be a path that begins with {listed(f'{root}.' for root in _ROOTS)[:-1]}`, "
+        f"such as `properties.event_id`, not `{value.raw}`."
     )
 
 
-class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long things are kept, in days."""
-
-    journal: int = 30
-    ledger: int = 400
-    seen: int = 60
-    people: int = 730
+_ROOTS = ("properties", "context", "traits")
 
 
-class Orders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What makes two purchases the same order."""
-
-    reused_after: Annotated[str, Meta(description="The same order id by another person this long after is a new order, not a duplicate.")] = "24h"
-
-
-class Consent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where consent stands in an event, and what silence means."""
-
-    advertising: Annotated[tuple[str, ...], Meta(description="Paths that say whether advertising is allowed (first present counts).")] = (
-        "context.consent.categoryPreferences.Advertising",
-        "context.consent.categoryPreferences.advertising",
-        "context.consent.advertising",
-        "properties.consent.advertising",
-        "properties.advertising_consent",
-    )
-    limited_data_use: Annotated[tuple[str, ...], Meta(description="Paths that ask for limited data use.")] = (
-        "context.consent.limited_data_use",
-        "properties.limited_data_use",
-        "context.limited_data_use",
-    )
-    unknown: Annotated[Literal["granted", "denied"], Meta(description="What it means when no path is present.")] = "granted"
+def _is_identifier(value: Value) -> str | None:
+    if value.text in IDENTIFIER_KINDS:
+        return None
+    return f"There is no kind of identifier `{value.raw}`.{did_you_mean(value.raw, IDENTIFIER_KINDS)}"
 
 
-class Destination(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A configured account on a platform."""
-
-    type: str
-    settings: dict[str, str] = {}
-    """The platform's own options (pixel, access_token, ...): in the file they stand beside the others."""
-    events: Annotated[dict[str, str] | Literal["standard"], Meta(description="Canonical event -> platform event, or `standard`.")] = "standard"
-    endpoint: Annotated[str | None, Meta(description="Another base address than the platform's own (an emulator).")] = None
-    paused: bool = False
-    test_code: Annotated[str | None, Meta(description="TikTok test_event_code; test workspaces need it.")] = None
-    partner_name: str | None = None
-    event_id: Annotated[tuple[str, ...], Meta(description="Paths of an id shared with the browser pixel (first present counts).")] = (
-        "properties.event_id", "context.event_id",
-    )
-    batch: Annotated[int | None, Meta(ge=1, description="Events a request, below the platform's limit.")] = None
-    linger: Annotated[str, Meta(description="How long a batch waits for company.")] = "50ms"
-    connections: Annotated[int, Meta(ge=1, le=64, description="Requests in flight at once.")] = 4
-    oldest: Annotated[str | None, Meta(description="Withhold events older than this (at most the platform's limit).")] = None
-    properties: Annotated[dict[str, str], Meta(description="Extra properties: platform field -> path in the event.")] = {}
+_CHECKS = {
+    "name": _is_name,
+    "currency": _is_currency,
+    "country": _is_country,
+    "timezone": _is_timezone,
+    "duration": _is_duration,
+    "url": _is_url,
+    "database": _is_database,
+    "network": _is_network,
+    "path": _is_path,
+    "identifier": _is_identifier,
+}
 
 
-class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How Signalpost listens."""
-
-    host: str = "127.0.0.1"
-    port: int = 8377
-    tls_port: Annotated[int | None, Meta(description="Also offer TLS here (Customer.io's Track clients insist on it).")] = None
-    tls_certificate: str | None = None
-    tls_key: str | None = None
-    trusted_proxies: Annotated[tuple[str, ...], Meta(description="Networks whose X-Forwarded-For is believed.")] = ()
-    public_url: Annotated[str | None, Meta(description="How browsers reach this server.")] = None
+# The file's own description
 
 
-class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One brand in one environment."""
-
-    workspace: Annotated[str, Meta(min_length=1, pattern="^[a-z0-9][a-z0-9_-]*$")]
-    environment: Literal["production", "test"]
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", description="What amounts without a currency are in.")]
-    order_value: Annotated[Literal["gross", "net"], Meta(description="One definition of value for every platform.")]
-    country: Annotated[str, Meta(pattern="^[A-Z]{2}$", description="Completes national phone numbers.")]
-    timezone: str = "UTC"
-    database: Annotated[str, Meta(description="sqlite path beside the file, or a postgresql:// address.")] = "signalpost.db"
-    sources: dict[str, Source] = {}
-    events: Annotated[dict[str, Any], Meta(description="The shop's event names -> canonical names.")] = {}
-    identity: Identity = field(default_factory=Identity)
-    orders: Orders = field(default_factory=Orders)
-    consent: Consent = field(default_factory=Consent)
-    retention: Retention = field(default_factory=Retention)
-    destinations: dict[str, Destination] = {}
-    server: Server = field(default_factory=Server)
+def _allow_variables(option: dict[str, Any]) -> None:
+    """Let an editor take `${NAME}` where a number, a switch or a code is meant."""
+    variable = {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"}
+    if option.get("type") in {"integer", "boolean"} or "enum" in option or "pattern" in option:
+        kept = {key: option.pop(key) for key in list(option) if key not in {"description", "default", "title"}}
+        option["anyOf"] = [kept, variable]

@@ -1,4 +1,4 @@
-"""The codes in use: countries (ISO 3166-1 alpha-2), currencies (ISO 4217, without metals, funds and test codes)."""
+"""The codes in use: countries (ISO 3166-1) and currencies (ISO 4217, no metals, funds and test codes)."""
 
 from __future__ import annotations
 

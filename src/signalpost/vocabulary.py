@@ -90,7 +90,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     # Segment's first vocabulary; Shopify's web pixel and webhook topics; Customer.io's and Google's names.
     # Each is compared without regard to case and to the signs between words.
     "Order Completed": (
-        "Completed Order", "Checkout Completed", "orders/paid", "Order Paid", "Purchase", "Purchased",
+        "Completed Order",
+        "Checkout Completed",
+        "orders/paid",
+        "Order Paid",
+        "Purchase",
+        "Purchased",
     ),
     "Order Placed": ("Placed Order", "orders/create", "Order Created"),
     "Order Updated": ("Updated Order", "orders/updated"),
@@ -111,7 +116,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "Screen Viewed": ("Viewed Screen", "Screen View"),
     "Products Searched": ("Searched Products", "Search Submitted", "Product Searched", "Search"),
     "Product List Viewed": (
-        "Viewed Product List", "Viewed Product Category", "Product Category Viewed", "Collection Viewed",
+        "Viewed Product List",
+        "Viewed Product Category",
+        "Product Category Viewed",
+        "Collection Viewed",
         "View Item List",
     ),
     "Product List Filtered": ("Filtered Product List",),

@@ -1,0 +1,225 @@
+"""The options of the workspace file: each with its type, its default and its sentence."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+# Kinds of value that more than one option has; `is` names the function in `_CHECKS` that looks at it.
+Secret = Annotated[str, Meta(extra={"secret": True})]
+Duration = Annotated[str, Meta(extra={"is": "duration"}, extra_json_schema={"examples": ["50ms", "15m", "24h", "7d"]})]
+Days = Annotated[int, Meta(ge=1, le=36500)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+EventPath = Annotated[str, Meta(extra={"is": "path"})]
+
+
+class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One place events come from."""
+
+    type: Annotated[
+        Literal["pipelines", "track", "shopify", "reporting", "files"],
+        Meta(
+            description="What speaks here: `pipelines` (Customer.io Data Pipelines and Segment clients), "
+            "`track` (Customer.io Track API), `shopify` (webhooks), "
+            "`reporting` (Customer.io reporting webhooks) or `files`."
+        ),
+    ]
+    write_key: Annotated[
+        str | None,
+        Meta(description="The key that the clients of a `pipelines` source send. A browser's is public."),
+    ] = None
+    site_id: Annotated[str | None, Meta(description="The site id of a `track` source (Basic user name).")] = None
+    api_key: Annotated[Secret | None, Meta(description="The API key of a `track` source (Basic password).")] = None
+    secret: Annotated[Secret | None, Meta(description="What a `shopify` or `reporting` source signs with.")] = None
+
+    def __repr__(self) -> str:
+        """Show no key: a record may end up in a log."""
+        return f"Source(type={self.type!r})"
+
+
+class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How events are stitched to people."""
+
+    blocked: Annotated[
+        tuple[str, ...],
+        Meta(description="Identifier values that never name a person, beside those always blocked."),
+    ] = ()
+    max_identifiers: Annotated[
+        int,
+        Meta(ge=2, le=10000, description="A person with more identifiers than this of one kind takes no more."),
+    ] = 50
+    merge_on: Annotated[
+        tuple[Annotated[str, Meta(extra={"is": "identifier"})], ...],
+        Meta(description="Kinds of identifier that may join two known people."),
+    ] = ("user_id", "cio_id", "email", "phone", "anonymous_id")
+
+
+class Retention(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long things are kept, in days."""
+
+    journal: Annotated[Days, Meta(description="Accepted requests as they came.")] = 30
+    ledger: Annotated[Days, Meta(description="Verdicts: what became of each signal, and why.")] = 400
+    seen: Annotated[Days, Meta(description="Ids of messages and orders, by which repeats are recognised.")] = 60
+    people: Annotated[Days, Meta(description="People of whom nothing was heard for so long.")] = 730
+
+
+class Orders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What makes two purchases the same order."""
+
+    reused_after: Annotated[
+        Duration,
+        Meta(
+            description="The same order id by another person so much later is a new order, no duplicate.",
+        ),
+    ] = "24h"
+
+
+class Consent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where consent stands in an event, and what silence means."""
+
+    advertising: Annotated[
+        tuple[EventPath, ...],
+        Meta(description="Paths that say whether advertising is allowed (first present counts)."),
+    ] = (
+        "context.consent.categoryPreferences.Advertising",
+        "context.consent.categoryPreferences.advertising",
+        "context.consent.advertising",
+        "properties.consent.advertising",
+        "properties.advertising_consent",
+    )
+    limited_data_use: Annotated[
+        tuple[EventPath, ...], Meta(description="Paths that ask for limited data use (first present counts).")
+    ] = (
+        "context.consent.limited_data_use",
+        "properties.limited_data_use",
+        "context.limited_data_use",
+    )
+    unknown: Annotated[Literal["granted", "denied"], Meta(description="What it means when no path is present.")] = "granted"
+
+
+class Destination(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A configured account on a platform; the platform's own options stand beside these."""
+
+    type: Annotated[str, Meta(description="The platform: `tiktok` or `pinterest`.")]
+    settings: dict[str, str] = {}
+    """The platform's own options (pixel, access_token, ...): in the file they stand beside the others."""
+    events: Annotated[
+        dict[str, str] | Literal["standard"],
+        Meta(description="Canonical event -> platform event, or `standard` for the platform's whole table."),
+    ] = "standard"
+    endpoint: Annotated[
+        str | None,
+        Meta(extra={"is": "url"}, description="Another base address than the platform's own (an emulator)."),
+    ] = None
+    paused: Annotated[bool, Meta(description="Withhold everything, with the reason `paused`.")] = False
+    test_code: Annotated[
+        str | None,
+        Meta(description="TikTok's test_event_code; a destination of a test workspace needs it there."),
+    ] = None
+    partner_name: Annotated[str | None, Meta(description="How Signalpost introduces itself to the platform.")] = None
+    event_id: Annotated[
+        tuple[EventPath, ...],
+        Meta(description="Paths of an id shared with the browser pixel (first present counts)."),
+    ] = ("properties.event_id", "context.event_id")
+    batch: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Events a request, at most the platform's limit."),
+    ] = None
+    linger: Annotated[Duration, Meta(description="How long a batch waits for company.")] = "50ms"
+    connections: Annotated[int, Meta(ge=1, le=64, description="Requests in flight at once.")] = 4
+    oldest: Annotated[Duration | None, Meta(description="Withhold events older than this (at most the platform's limit).")] = None
+    properties: Annotated[dict[str, EventPath], Meta(description="Extra properties: platform field -> path in the event.")] = {}
+
+    def __repr__(self) -> str:
+        """Show no setting: a record may end up in a log."""
+        return f"Destination(type={self.type!r}, settings={sorted(self.settings)!r})"
+
+
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How Signalpost listens."""
+
+    host: Annotated[str, Meta(description="The address to listen on; `0.0.0.0` is every one.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="The port of intake and console; 0 takes a free one.")] = 8377
+    tls_port: Annotated[Port | None, Meta(description="Also offer TLS here (Customer.io's Track clients insist on it).")] = None
+    tls_certificate: Annotated[str | None, Meta(description="The certificate's file (PEM), with its chain.")] = None
+    tls_key: Annotated[str | None, Meta(description="The file of the certificate's private key (PEM).")] = None
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, Meta(extra={"is": "network"})], ...],
+        Meta(description="Networks whose X-Forwarded-For is believed."),
+    ] = ()
+    public_url: Annotated[str | None, Meta(extra={"is": "url"}, description="How browsers reach this server.")] = None
+
+
+class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
+    """One brand in one environment."""
+
+    workspace: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            pattern="^[a-z0-9][a-z0-9_-]*$",
+            extra={"is": "name"},
+            description="The brand's short name: small letters, digits, `-` and `_`.",
+        ),
+    ]
+    environment: Annotated[
+        Literal["production", "test"],
+        Meta(description="`production`, or `test`: a test workspace can only ever send test events."),
+    ]
+    currency: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Z]{3}$",
+            extra={"is": "currency"},
+            description="What amounts without a currency are in (ISO 4217, such as `USD`).",
+        ),
+    ]
+    order_value: Annotated[
+        Literal["gross", "net"],
+        Meta(description="One definition of value for every platform: `gross` or `net`."),
+    ]
+    country: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Z]{2}$",
+            extra={"is": "country"},
+            description="Completes national phone numbers (ISO 3166, such as `US`).",
+        ),
+    ]
+    timezone: Annotated[
+        str, Meta(extra={"is": "timezone"}, description="What times without an offset are in (an IANA name).")
+    ] = "UTC"
+    database: Annotated[
+        str,
+        Meta(
+            extra={"is": "database"},
+            description="An SQLite file, beginning at this file's folder, or a `postgresql://` address.",
+        ),
+    ] = "signalpost.db"
+    sources: Annotated[dict[str, Source], Meta(description="Where events come from, each under its name.")] = {}
+    events: Annotated[
+        dict[str, Any],
+        Meta(
+            description="The shop's event names -> canonical names; under `canonical`, event -> the one "
+            "source that counts when several report it.",
+        ),
+    ] = {}
+    identity: Annotated[Identity, Meta(description="How events are stitched to people.")] = field(default_factory=Identity)
+    orders: Annotated[Orders, Meta(description="What makes two purchases the same order.")] = field(default_factory=Orders)
+    consent: Annotated[Consent, Meta(description="Where consent stands in an event.")] = field(default_factory=Consent)
+    retention: Annotated[Retention, Meta(description="How long things are kept.")] = field(default_factory=Retention)
+    destinations: Annotated[dict[str, Destination], Meta(description="Where conversions go, each under its name.")] = {}
+    server: Annotated[Server, Meta(description="How Signalpost listens.")] = field(default_factory=Server)
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """The shop's event names -> canonical names, for `vocabulary.canonical`."""
+        return {name: target for name, target in self.events.items() if isinstance(target, str)}
+
+    @cached_property
+    def counted_source(self) -> dict[str, str]:
+        """Canonical event -> the one source that counts when several report it."""
+        chosen = self.events.get("canonical")
+        return dict(chosen) if isinstance(chosen, dict) else {}
