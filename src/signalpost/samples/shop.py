@@ -29,8 +29,8 @@ CURRENCY = "GBP"
 FIRST_MINUTE = 1_291_161_600_000
 """2010-12-01 00:00 as epoch milliseconds, the zero of the file's minutes (London is on UTC then)."""
 
-SUMMER = ((1_301_187_600_000, 1_319_940_000_000),)
-"""Summer times in the file's span, in London's own clock: 2011-03-27 01:00 to 2011-10-30 02:00.
+SUMMER = ((1_301_191_200_000, 1_319_940_000_000),)
+"""Summer times in the file's span, in London's own clock: 2011-03-27 02:00 to 2011-10-30 02:00.
 
 A table, because `zoneinfo` finds no zones on a machine without tzdata; a test compares it with zoneinfo.
 The repeated hour on 2011-10-30 is read as summer time; the shop wrote no invoice in it.

@@ -65,8 +65,8 @@ DIRT: dict[str, Kind] = {
     "kiosk": Kind(0.004, "orders", "at the shop's own till: one anonymous id for many people", False),
     "consent_denied": Kind(0.06, "people", "advertising consent denied in context.consent", True),
     "hashed_email": Kind(0.03, "people", "the e-mail is a SHA-256 already", False),
-    "shouted_email": Kind(0.025, "people", "the e-mail in capitals, with spaces around it", False),
-    "typed_phone": Kind(0.8, "phones", "0044, (0), national, brackets, spaces, no plus", False),
+    "shouted_email": Kind(0.025, "e-mails", "the e-mail in capitals, with spaces around it", False),
+    "typed_phone": Kind(0.85, "phones", "0044, (0), national, brackets, spaces, no plus", False),
     "junk_traits": Kind(0.01, "checkouts", 'e-mail "null", phone "undefined", city "(not set)"', False),
     "junk_user": Kind(0.004, "checkouts", 'user id "undefined" or "null"', False),
     "huge_quantity": Kind(0.002, "visits", "2,343,434,535 pieces into the cart, as seen for real", False),
@@ -94,8 +94,7 @@ FROM_TIKTOK = 0.2
 FROM_PINTEREST = 0.14
 """Share of visits that begin with an ad's `epik` in the address."""
 CANCELLED = 0.25
-"""Share of cancellation documents sent as `Order Cancelled`, the rest as `Order Refunded`; the data has no word on
-it."""
+"""Share of cancellation documents sent as `Order Cancelled`, the others as `Order Refunded`: made up."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -687,9 +686,9 @@ def order_properties(invoice: Invoice) -> dict[str, Any]:
     """The properties of `Order Completed` for an invoice; `total` is its exact value.
 
     total = all lines; shipping = lines with a postage code; discount = lines with a discount code, as a
-    positive number; tax = the value added tax within total - shipping when the country is the United Kingdom,
-    rounded to pence, else 0; subtotal = revenue = total - shipping - tax. That the shop's prices include tax is
-    our assumption; the data does not say.
+    positive number; tax = the value added tax within total - shipping for the United Kingdom, rounded to
+    pence, else 0; subtotal = revenue = total - shipping - tax. That the shop's prices include tax is our
+    assumption; the data does not say.
     """
     total = shipping = discount = Decimal(0)
     products: list[dict[str, Any]] = []
