@@ -25,7 +25,7 @@ from signalpost.platforms.clock import Clock
 from signalpost.platforms.faults import Fault, Faults
 from signalpost.platforms.received import Outcome, Received, Seen
 from signalpost.platforms.settings import Settings
-from signalpost.platforms.wire import Answer, Request, answer, is_json, same
+from signalpost.platforms.wire import Answer, Request, answer, is_json, read, same
 
 EVENTS = re.compile(r"/v5/ad_accounts/([^/]+)/events")
 TAGS = re.compile(r"/v5/ad_accounts/([^/]+)/conversion_tags")
@@ -109,7 +109,7 @@ def description() -> dict[str, Any]:
 def json_schema(node: Any) -> Any:
     """Return an OpenAPI 3.0 schema in the words of JSON Schema 2020-12.
 
-    `nullable` becomes a type, `int64` its bounds; what stands beside a `$ref` is dropped, as OpenAPI 3.0 says.
+    `nullable` becomes a type, `int64` its bounds; what stands beside a `$ref` goes, as OpenAPI 3.0 says.
     That last rule matters: the description puts `required` beside `$ref` to ask for an e-mail, a device id or
     address and user agent. Read strictly it asks for nothing, version 5.28 has it in prose only, so a missing
     identifier fails its event and not the request.
@@ -137,7 +137,8 @@ class Pinterest:
 
     def __init__(self, settings: Settings, clock: Clock, faults: Faults) -> None:
         self.settings = settings
-        self.received = Received(window=WINDOW, keep=settings.keep)
+        # "Events that took place offline cannot be deduplicated" (events/create in the description).
+        self.received = Received(window=WINDOW, keep=settings.keep, repeatable=frozenset({"offline"}))
         self._clock = clock
         self._faults = faults
         self._random = random.Random(settings.seed)
@@ -208,8 +209,8 @@ class Pinterest:
         if not is_json(request):
             raise Refusal(400, INVALID[1], "Invalid request: Content-Type must be application/json")
         try:
-            body = msgspec.json.decode(request.body)
-        except msgspec.DecodeError:
+            body = read(request.body)
+        except ValueError:
             raise Refusal(400, INVALID[1], "Invalid request: the body is not valid JSON") from None
         now = self._clock.now()
         rid = self._rid()
@@ -237,7 +238,9 @@ class Pinterest:
                 outcome = "refused"
             elif tested:
                 outcome = "tested"
-            elif not self._is_new(event, now):
+            elif not self.received.is_new(
+                _origin(event["action_source"]), event["event_name"], event["event_id"], now
+            ):
                 outcome = "deduplicated"
             self._record(event, outcome, now, rid, error or warning, warned=warning is not None)
         return self._results(answers, rid, status)
@@ -252,17 +255,14 @@ class Pinterest:
         left_out, status = self._strike_out(
             [(event.event_name, event.event_id) for event in batch] if self._faults.active else []
         )
-        # Pinterest cannot deduplicate offline events, so their ids are no use here.
-        self.received.take(
-            "",
-            (
-                (event.event_name, event.event_id if event.action_source != "offline" else None)
+        now = self._clock.now()
+        for origin in {_origin(event.action_source) for event in batch}:
+            pairs = (
+                (event.event_name, event.event_id)
                 for position, event in enumerate(batch)
-                if not left_out or position not in left_out
-            ),
-            self._clock.now(),
-            tested=tested,
-        )
+                if _origin(event.action_source) == origin and position not in left_out
+            )
+            self.received.take(origin, pairs, now, tested=tested)
         if left_out:
             answers = [
                 {"status": "failed", "error_message": left_out[position], "warning_message": None}
@@ -299,12 +299,6 @@ class Pinterest:
             message = f"Invalid request: {given[:40]!r} is not of type 'boolean'"
             raise Refusal(400, INVALID[1], message, "test")
         return given == "true"
-
-    def _is_new(self, event: dict[str, Any], now: int) -> bool:
-        # "Events that took place offline cannot be deduplicated" (events/create in the description).
-        if event["action_source"] == "offline":
-            return True
-        return self.received.is_new("", event["event_name"], event["event_id"], now)
 
     def _strike_out(self, events: list[tuple[str, str | None]]) -> tuple[dict[int, str], int]:
         """Return the positions that a `partial` fault refuses, its sentence, and the HTTP status."""
@@ -448,13 +442,20 @@ class Pinterest:
         if not refusal.where:
             return said
         # Pinterest does not say where; a person reading a CI log wants to know. So it is beside the body.
-        return Answer(said.status, said.body, (*said.headers, (b"x-emulator-path", refusal.where.encode())))
+        return Answer(
+            said.status, said.body, (*said.headers, (b"x-emulator-path", _printable(refusal.where)))
+        )
 
     def _say(self, status: int, content: Any, rid: str | None = None) -> Answer:
         return answer(status, content, (b"x-pinterest-rid", (rid or self._rid()).encode()))
 
     def _rid(self) -> str:
         return str(self._random.getrandbits(53)).zfill(16)
+
+
+def _origin(action_source: str) -> str:
+    """Return the part of an event's origin that matters to deduplication."""
+    return "offline" if action_source == "offline" else "online"
 
 
 _PLAIN_USER_KEYS = frozenset({"click_id", "partner_id", "client_ip_address", "client_user_agent"})
@@ -478,6 +479,11 @@ def _wrong_custom_data(custom: dict[str, Any]) -> str | None:
     if flags and any(flag.strip() != "LDP" for flag in flags.split(",")):
         return "custom_data.opt_out_type accepts only LDP"
     return None
+
+
+def _printable(path: str) -> bytes:
+    """Return a path as a header may carry it; the names in it are the client's."""
+    return re.sub(r"[^\x21-\x7e]", "?", path)[:200].encode()
 
 
 def _is_address(text: str) -> bool:

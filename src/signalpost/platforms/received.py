@@ -39,10 +39,14 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Received:
-    """Everything one platform remembers. `window` is its deduplication window in milliseconds."""
+    """Everything one platform remembers.
 
-    def __init__(self, *, window: int, keep: int) -> None:
+    `window` is its deduplication window in milliseconds; `repeatable` names the sources whose repeats it counts.
+    """
+
+    def __init__(self, *, window: int, keep: int, repeatable: frozenset[str] = frozenset()) -> None:
         self.window = window
+        self.repeatable = repeatable
         self.requests = 0
         self.tallies: dict[str, Tally] = {}
         # (source, event name) -> event id -> when the running window began. It never forgets on its own:
@@ -65,7 +69,7 @@ class Received:
         if seen is None:
             seen = self.ids[source, event_name] = {}
         first = seen.get(event_id)
-        if first is not None and now - first < self.window:
+        if first is not None and now - first < self.window and source not in self.repeatable:
             return False
         seen[event_id] = now
         return True
@@ -76,7 +80,7 @@ class Received:
         """Count (event name, event id) pairs and remember their ids, nothing else: the bench mode's way."""
         name = tally = None
         seen: dict[str, int] = {}
-        oldest = now - self.window
+        oldest = now if source in self.repeatable else now - self.window
         for event_name, event_id in events:
             if event_name != name or tally is None:
                 name, tally = event_name, self.tally(event_name)

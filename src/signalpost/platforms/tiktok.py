@@ -24,7 +24,7 @@ from signalpost.platforms.clock import Clock
 from signalpost.platforms.faults import Fault, Faults
 from signalpost.platforms.received import Outcome, Received, Seen
 from signalpost.platforms.settings import Settings
-from signalpost.platforms.wire import Answer, Request, answer, is_json, same
+from signalpost.platforms.wire import Answer, Request, answer, is_json, read, same
 
 TRACK = "/open_api/v1.3/event/track/"
 PIXEL_LIST = "/open_api/v1.3/pixel/list/"
@@ -170,8 +170,8 @@ class TikTok:
         if not is_json(request):
             raise Refusal(BAD_PARAMETER, "Content-Type must be application/json.")
         try:
-            body = msgspec.json.decode(request.body)
-        except msgspec.DecodeError:
+            body = read(request.body)
+        except ValueError:
             raise Refusal(BAD_PARAMETER, "The request body is not valid JSON.") from None
         for error in self._envelope.iter_errors(body):
             code, path, sentence = _put(error)

@@ -34,6 +34,14 @@ def answer(status: int, content: Any, *headers: tuple[bytes, bytes]) -> Answer:
     return Answer(status, msgspec.json.encode(content), headers)
 
 
+def read(body: bytes) -> Any:
+    """Return the JSON value of `body`; ValueError when it is none, or nested beyond reason."""
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def same(given: str, *expected: str) -> bool:
     """Return whether a token is one of those expected, comparing in constant time."""
     return any(hmac.compare_digest(given.encode(), token.encode()) for token in expected)
