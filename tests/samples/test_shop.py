@@ -50,9 +50,7 @@ def test_quirks_are_kept(year: list[shop.Invoice]) -> None:
         Decimal("-11062.06"),
         Decimal("-11062.06"),
     ]
-    write_offs = [
-        line for invoice in year if not invoice.is_cancellation for line in invoice.lines if line.quantity < 0
-    ]
+    write_offs = [line for invoice in year if not invoice.is_cancellation for line in invoice.lines if line.quantity < 0]
     assert len(write_offs) == 1_336
     assert {line.unit_price for line in write_offs} == {Decimal(0)}
     assert sum(line.unit_price == 0 for line in lines) == 2_515
@@ -97,8 +95,7 @@ def test_every_line_equals_the_source(year: list[shop.Invoice]) -> None:
         for moment, time in ((first, invoice.time), (last, invoice.last_time)):
             assert moment.replace(tzinfo=ZoneInfo("Europe/London")).timestamp() * 1000 == time
         assert text == "/".join(
-            f"{line.stock_code}|{line.description or '-'}|{line.quantity}|{line.unit_price:.3f}"
-            for line in invoice.lines
+            f"{line.stock_code}|{line.description or '-'}|{line.quantity}|{line.unit_price:.3f}" for line in invoice.lines
         )
 
 

@@ -109,9 +109,7 @@ def test_dirt_has_its_shares(some: list[Message]) -> None:
                 people_seen[kind].add(anonymous)
             elif DIRT[kind].of != "orders" or event == "Order Completed":
                 found[kind] += 1
-        among["invoices"] += message.invoice is not None and not {"double_fire", "reused_order_id"} & {
-            *message.dirt
-        }
+        among["invoices"] += message.invoice is not None and not {"double_fire", "reused_order_id"} & {*message.dirt}
         among["orders"] += event == "Order Completed" and not {
             "double_fire",
             "reused_order_id",
@@ -187,11 +185,7 @@ def test_a_story_is_told_in_order() -> None:
     for invoice in islice(bought, 500):
         stream = list(traffic.messages(start=START, compression=1, invoices=[invoice]))
         buyer = next(message.body["anonymousId"] for message in stream if message.invoice)
-        told = [
-            message.body.get("event") or message.body["type"]
-            for message in stream
-            if message.body["anonymousId"] == buyer
-        ]
+        told = [message.body.get("event") or message.body["type"] for message in stream if message.body["anonymousId"] == buyer]
         firsts = [told.index(step) for step in rank if step in told]
         assert firsts == sorted(firsts)
         assert len(firsts) >= len(rank) - 1
@@ -211,9 +205,7 @@ def test_parts_of_an_order_add_up() -> None:
 def test_people_can_be_told_apart() -> None:
     """No two customers share a phone or an e-mail; each number is valid, and readable however it is typed."""
     owners: dict[str, str] = {}
-    numbers = {
-        (invoice.customer, invoice.country) for invoice in shop.invoices() if invoice.customer is not None
-    }
+    numbers = {(invoice.customer, invoice.country) for invoice in shop.invoices() if invoice.customer is not None}
     for number, country in numbers:
         shopper = people.customer(number, country)
         assert owners.setdefault(shopper.email or "", shopper.key) == shopper.key
@@ -247,6 +239,19 @@ def test_compression_changes_times_only() -> None:
     assert told(1) == told(50_000)
 
 
+def test_pauses_can_be_shortened() -> None:
+    """With a longest pause, every message still comes, in order, and the shop never sleeps longer than that."""
+    whole = list(traffic.messages(start=START, compression=1, invoice_limit=2_000))
+    awake = list(traffic.messages(start=START, compression=1, invoice_limit=2_000, longest_pause=2 * traffic.HOUR))
+    assert {message.body["messageId"] for message in whole} == {message.body["messageId"] for message in awake}
+    assert len(whole) == len(awake)
+    busy = [message.due_ms for message in awake if message.invoice and "reused_order_id" not in message.dirt]
+    assert all(0 <= later - earlier <= 2 * traffic.HOUR for earlier, later in pairwise(busy))
+    assert all(earlier.due_ms <= later.due_ms for earlier, later in pairwise(awake))
+    with pytest.raises(ValueError, match="longest_pause"):
+        next(traffic.messages(start=START, longest_pause=1))
+
+
 def test_real_time_is_real() -> None:
     """Uncompressed, an order is due an hour and its distance in the year after the start."""
     stream = traffic.messages(start=START, compression=1, invoice_limit=50)
@@ -270,14 +275,12 @@ def test_memory_stays_flat() -> None:
         return most
 
     peak(10)
-    assert peak(3_000) < 1.6 * peak(1_000)
+    assert peak(2_000) < 1.6 * peak(700)
 
 
 def test_click_ids_come_in_landing_pages(some: list[Message]) -> None:
     """About a fifth of visits land with a ttclid, a seventh with an epik, none with both."""
-    landings = [
-        message.body["context"]["page"]["search"] for message in some if message.body["type"] == "page"
-    ]
+    landings = [message.body["context"]["page"]["search"] for message in some if message.body["type"] == "page"]
     tiktok = sum("ttclid=" in search for search in landings) / len(landings)
     pinterest = sum("epik=" in search for search in landings) / len(landings)
     assert tiktok == pytest.approx(traffic.FROM_TIKTOK, abs=0.04)
@@ -290,6 +293,5 @@ def test_the_readme_has_the_dirt() -> None:
     readme = (Path(traffic.__file__).parent / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| ([\d.]+)% \| ([^|]+) \| (.+) \| (yes|no) \|$", readme, re.MULTILINE)
     assert {
-        name: (f"{entry.share:.1%}", entry.of, entry.sentence, "yes" if entry.withholds else "no")
-        for name, entry in DIRT.items()
+        name: (f"{entry.share:.1%}", entry.of, entry.sentence, "yes" if entry.withholds else "no") for name, entry in DIRT.items()
     } == {name: (f"{share}%", of, sentence, withholds) for name, share, of, sentence, withholds in rows}

@@ -230,9 +230,7 @@ def passer_by(key: str, country: str) -> Shopper:
     return _shopper(key, country, user_id=None, email=email, phone_of=None, known=0)
 
 
-def _shopper(
-    key: str, country: str, *, user_id: str | None, email: str | None, phone_of: int | None, known: float
-) -> Shopper:
+def _shopper(key: str, country: str, *, user_id: str | None, email: str | None, phone_of: int | None, known: float) -> Shopper:
     code = CODES.get(country)
     named = draw(key, "name known") < known
     places = PLACES.get(code or "", ()) if draw(key, "address known") < known else ()
@@ -269,9 +267,7 @@ def browser(shopper: Shopper, number: int) -> Browser:
         user_agent=USER_AGENTS[pick(key, "user agent", len(USER_AGENTS))],
         ip=f"{NETWORKS[pick(key, 'network', len(NETWORKS))]}{1 + pick(key, 'host', 254)}",
         locale={"DE": "de-DE", "FR": "fr-FR", "ES": "es-ES", "NL": "nl-NL"}.get(country, "en-GB"),
-        ttp=token(key, "ttp", 27).replace("-", "a").replace("_", "b")
-        if draw(key, "ttp read") < 0.4
-        else None,
+        ttp=token(key, "ttp", 27).replace("-", "a").replace("_", "b") if draw(key, "ttp read") < 0.4 else None,
     )
 
 

@@ -102,9 +102,7 @@ def read(text: Iterator[str]) -> Iterator[Invoice]:
     """Yield the invoices in the lines of a sample file's text; ValueError when its layout is another one."""
     name, layout, products, _ = next(text).rstrip("\n").split("\t")
     if (name, layout) != ("online_retail", "1"):
-        raise ValueError(
-            f"the sample is {name} in layout {layout}; this reader knows online_retail in layout 1"
-        )
+        raise ValueError(f"the sample is {name} in layout {layout}; this reader knows online_retail in layout 1")
     catalogue: list[tuple[str, str | None]] = []
     for _ in range(int(products)):
         code, description = next(text).rstrip("\n").split("\t")

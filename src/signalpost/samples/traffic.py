@@ -143,6 +143,7 @@ def messages(
     start: int,
     compression: float = 1.0,
     until: int | None = None,
+    longest_pause: int | None = None,
     invoice_limit: int | None = None,
     invoices: Iterable[Invoice] | None = None,
 ) -> Iterator[Message]:
@@ -150,29 +151,35 @@ def messages(
 
     `start` and `until` are epoch milliseconds: the first message is due within an hour of the year after
     `start`, and none at `until` or later. `compression` says how much faster than the year the stream runs:
-    100,000 makes it five and a half minutes. `invoice_limit` takes the first so many invoices with their
-    whole stories. The same arguments give the same stream, byte for byte. Holds a few hundred messages at a
-    time.
+    100,000 makes it five and a half minutes. `longest_pause` (milliseconds of the year, at least `LEAD`)
+    shortens the shop's longer pauses, its nights, Saturdays and Christmas, to that. `invoice_limit` takes the
+    first so many invoices with their whole stories. The same arguments give the same stream, byte for byte.
+    Only what is due soon is held in memory.
     """
-    year = iter(shop.invoices() if invoices is None else invoices)
-    if invoice_limit is not None:
-        year = islice(year, invoice_limit)
-    clock: Clock | None = None
-    waiting: list[tuple[int, int, Message]] = []
+    if longest_pause is not None and longest_pause < LEAD:
+        raise ValueError(f"longest_pause is {longest_pause} ms; a visit takes up to {LEAD} ms before its order")
+    year = islice(shop.invoices() if invoices is None else invoices, invoice_limit)
+    waiting: list[tuple[int, int, int, Message]] = []
     serial = 0
+    before: int | None = None
+    clock = Clock(first=0, start=start, compression=compression)
     for invoice in year:
-        if clock is None:
-            clock = Clock(first=invoice.time - LEAD, start=start, compression=compression)
-        while waiting and waiting[0][0] < invoice.time - LEAD:
-            message = heapq.heappop(waiting)[2]
+        if before is None:
+            clock = clock.shifted(invoice.time - LEAD)
+        elif longest_pause is not None:
+            clock = clock.shifted(max(0, invoice.time - before - longest_pause))
+        before = invoice.time
+        begun = clock.due(invoice.time - LEAD)
+        while waiting and waiting[0][0] < begun:
+            message = heapq.heappop(waiting)[-1]
             if until is not None and message.due_ms >= until:
                 return
             yield message
         for moment, message in story(invoice, clock):
             serial += 1
-            heapq.heappush(waiting, (moment, serial, message))
+            heapq.heappush(waiting, (message.due_ms, moment, serial, message))
     while waiting:
-        message = heapq.heappop(waiting)[2]
+        message = heapq.heappop(waiting)[-1]
         if until is not None and message.due_ms >= until:
             return
         yield message
@@ -224,8 +231,13 @@ class Clock(msgspec.Struct, frozen=True):
     """From moments of the year to moments of the replay."""
 
     first: int
+    """The moment of the year that is `start`."""
     start: int
     compression: float
+
+    def shifted(self, skipped: int) -> Clock:
+        """A clock that skips so many milliseconds of the year."""
+        return Clock(self.first + skipped, self.start, self.compression)
 
     def due(self, moment: int) -> int:
         """Epoch milliseconds in the year -> epoch milliseconds in the replay."""
@@ -277,9 +289,7 @@ def _bought(invoice: Invoice, clock: Clock) -> Iterator[Timed]:
     kiosk = draw(number, "kiosk") < DIRT["kiosk"].share
     if kiosk:
         used = msgspec.structs.replace(used, anonymous_id="kiosk-1", ttp=None)
-    visit = Visit(
-        number, shopper, used, clock, known=shopper.user_id is not None and draw(number, "known") < KNOWN
-    )
+    visit = Visit(number, shopper, used, clock, known=shopper.user_id is not None and draw(number, "known") < KNOWN)
     if kiosk:
         visit.dirt += ("kiosk",)
     order = order_properties(invoice)
@@ -310,9 +320,7 @@ class Visit:
             "locale": used.locale,
         }
         if shopper.advertising is not None:
-            self.context["consent"] = {
-                "categoryPreferences": {"Advertising": shopper.advertising, "Analytics": True}
-            }
+            self.context["consent"] = {"categoryPreferences": {"Advertising": shopper.advertising, "Analytics": True}}
             if not shopper.advertising:
                 self.dirt += ("consent_denied",)
         self.steps = 0
@@ -399,9 +407,7 @@ def _browsed(visit: Visit, invoice: Invoice, order: dict[str, Any]) -> Iterator[
     for place, line in enumerate(seen):
         moment = end - began + 30 * SECOND + 2 * place * step
         product = {**product_of(line), "currency": shop.CURRENCY}
-        yield visit.say(
-            moment, event="Product Viewed", path=_path(line), properties={**product, "quantity": 1}
-        )
+        yield visit.say(moment, event="Product Viewed", path=_path(line), properties={**product, "quantity": 1})
         dirt: tuple[str, ...] = ()
         if place == 0 and draw(key, "huge") < DIRT["huge_quantity"].share:
             product["quantity"] = 2_343_434_535
@@ -438,9 +444,7 @@ def _identified(visit: Visit, moment: int) -> Iterator[Timed]:
     key = visit.key
     if draw(key, "junk traits") < DIRT["junk_traits"].share:
         junk = {"email": "null", "phone": "undefined", "firstName": "", "address": {"city": "(not set)"}}
-        yield visit.say(
-            moment - SECOND, kind="identify", path="/checkout", traits=junk, dirt=("junk_traits",)
-        )
+        yield visit.say(moment - SECOND, kind="identify", path="/checkout", traits=junk, dirt=("junk_traits",))
     if draw(key, "junk user") < DIRT["junk_user"].share:
         true_id, visit.user_id = visit.user_id, ("undefined", "null")[pick(key, "junk", 2)]
         yield visit.say(moment - SECOND, kind="identify", path="/checkout", traits={}, dirt=("junk_user",))
@@ -458,14 +462,10 @@ def _ordered(visit: Visit, invoice: Invoice, order: dict[str, Any]) -> Iterator[
     if draw(number, "server side") < SERVER_SIDE:
         first = _from_server(visit, invoice, properties, dirt)
     else:
-        first = visit.say(
-            invoice.time, event="Order Completed", path="/checkout/thanks", properties=properties, dirt=dirt
-        )
+        first = visit.say(invoice.time, event="Order Completed", path="/checkout/thanks", properties=properties, dirt=dirt)
     moment, message = first
     body, time_dirt = _wrong_time(number, message)
-    message = msgspec.structs.replace(
-        message, body=body, invoice=number, value=invoice.value, dirt=message.dirt + time_dirt
-    )
+    message = msgspec.structs.replace(message, body=body, invoice=number, value=invoice.value, dirt=message.dirt + time_dirt)
     yield moment, message
     if draw(number, "double fire") < DIRT["double_fire"].share:
         later = moment + MINUTE + pick(number, "double fire after", 8 * MINUTE)
@@ -489,9 +489,7 @@ def _from_server(visit: Visit, invoice: Invoice, properties: dict[str, Any], dir
     return invoice.time, Message(due_ms=due, wire="pipelines", body=body, dirt=visit.dirt + dirt + more)
 
 
-def _server_body(
-    key: str, due: int, event: str, properties: dict[str, Any], traits: dict[str, Any]
-) -> dict[str, Any]:
+def _server_body(key: str, due: int, event: str, properties: dict[str, Any], traits: dict[str, Any]) -> dict[str, Any]:
     """A track message of the shop's server."""
     context: dict[str, Any] = {"library": {"name": "analytics-python", "version": "2.3.4"}}
     if traits:
@@ -524,8 +522,7 @@ def _soiled(number: str, order: dict[str, Any]) -> tuple[dict[str, Any], tuple[s
         soiled = {name: order[name] for name in order if name != "currency"}
     else:
         products = [
-            {**product, "price": str(product["price"]), "quantity": str(product["quantity"])}
-            for product in order["products"]
+            {**product, "price": str(product["price"]), "quantity": str(product["quantity"])} for product in order["products"]
         ]
         soiled = {name: str(fact) if name in _AMOUNTS else fact for name, fact in order.items()}
         soiled["products"] = products
@@ -573,16 +570,12 @@ def _passed_by(invoice: Invoice, order: dict[str, Any], clock: Clock) -> Iterato
     query, referrer = _landing(key)
     product = {**product_of(line), "currency": order["currency"]}
     yield visit.say(moment, kind="page", path=_path(line), query=query, referrer=referrer)
-    yield visit.say(
-        moment + 3 * SECOND, event="Product Viewed", path=_path(line), properties={**product, "quantity": 1}
-    )
+    yield visit.say(moment + 3 * SECOND, event="Product Viewed", path=_path(line), properties={**product, "quantity": 1})
     interest = draw(key, "interest")
     if interest < 0.35:
         yield visit.say(moment + 2 * MINUTE, event="Product Added", path=_path(line), properties=product)
     if interest < 0.12:
-        yield visit.say(
-            moment + 5 * MINUTE, event="Checkout Started", path="/checkout", properties=_cart(key, [line])
-        )
+        yield visit.say(moment + 5 * MINUTE, event="Checkout Started", path="/checkout", properties=_cart(key, [line]))
         yield from _identified(visit, moment + 6 * MINUTE)
 
 
@@ -595,9 +588,7 @@ def _came_back(invoice: Invoice, order: dict[str, Any], shopper: Shopper, clock:
     product = {**product_of(line), "currency": order["currency"]}
     yield visit.say(moment, event="Product Viewed", path=_path(line), properties={**product, "quantity": 1})
     yield visit.say(moment + MINUTE, event="Product Added", path=_path(line), properties=product)
-    yield visit.say(
-        moment + 4 * MINUTE, event="Checkout Started", path="/checkout", properties=_cart(key, [line])
-    )
+    yield visit.say(moment + 4 * MINUTE, event="Checkout Started", path="/checkout", properties=_cart(key, [line]))
 
 
 def _cart(key: str, lines: list[Line]) -> dict[str, Any]:
@@ -637,9 +628,7 @@ def _taken_back(invoice: Invoice, clock: Clock) -> Timed:
         "total": float(-invoice.value),
         "currency": shop.CURRENCY,
         "products": [
-            {**product_of(line), "quantity": -line.quantity}
-            for line in invoice.lines
-            if line.stock_code not in shop.SHIPPING
+            {**product_of(line), "quantity": -line.quantity} for line in invoice.lines if line.stock_code not in shop.SHIPPING
         ][:PRODUCTS_SENT],
     }
     traits: dict[str, Any] = {}
