@@ -104,14 +104,14 @@ class Signal(Struct, frozen=True, kw_only=True):
     """One canonical event on its way to one platform: all that a field table may read."""
 
     event: Event
-    name: str
-    """The canonical event name."""
-    platform_event: str
-    """What the platform calls it."""
-    event_id: str
-    """What the platform deduplicates on; decided once, from the event, never at send time."""
     person: Person
     order: Order
+    name: str = ""
+    """The canonical event name."""
+    platform_event: str = ""
+    """What the platform calls it."""
+    event_id: str = ""
+    """What the platform deduplicates on; decided once, from the event, never at send time."""
     limited: bool = False
     """The person asked for limited data use."""
     test: bool = False

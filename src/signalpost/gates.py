@@ -40,7 +40,8 @@ REASONS: dict[str, Reason] = {
         advice="Nothing to do. If most events end here, check the consent paths in the workspace file.",
     ),
     "test_order": Reason(
-        sentence="The shop marked this order as a test.", advice="Nothing to do: test orders never reach a platform in production."
+        sentence="The shop marked this order as a test.",
+        advice="Nothing to do: test orders never reach a platform in production.",
     ),
     "duplicate_order": Reason(
         sentence="This order was already counted as a purchase; sending it again would inflate results.",
@@ -55,14 +56,16 @@ REASONS: dict[str, Reason] = {
         advice="Send `total`, or `revenue`, `tax` and `shipping`, as numbers.",
     ),
     "missing_currency": Reason(
-        sentence="The amount's currency is missing or not a currency code.", advice="Send `currency` as three letters, such as USD."
+        sentence="The amount's currency is missing or not a currency code.",
+        advice="Send `currency` as three letters, such as USD.",
     ),
     "unsupported_currency": Reason(
         sentence="The platform does not take amounts in this currency.",
         advice="Sell in a currency the platform lists, or leave this event out for this platform.",
     ),
     "in_future": Reason(
-        sentence="The event says it happened in the future.", advice="Check the clock and the time zone of the system that sends it."
+        sentence="The event says it happened in the future.",
+        advice="Check the clock and the time zone of the system that sends it.",
     ),
     "too_old": Reason(
         sentence="The event is older than the platform takes.",
@@ -97,8 +100,16 @@ def truth(value: Any) -> bool | None:
     if isinstance(value, int) and value in {0, 1}:
         return bool(value)
     if isinstance(value, str):
-        return {"true": True, "1": True, "yes": True, "granted": True, "false": False, "0": False, "no": False,
-                "denied": False}.get(value.strip().lower())
+        return {
+            "true": True,
+            "1": True,
+            "yes": True,
+            "granted": True,
+            "false": False,
+            "0": False,
+            "no": False,
+            "denied": False,
+        }.get(value.strip().lower())
     return None
 
 
@@ -139,7 +150,7 @@ def withheld(
         return "consent_denied"
     if production and event.properties.get("test") is True:
         return "test_order"
-    if event.time > now + future_ms:
+    if event.time > event.received_at + future_ms:
         return "in_future"
     if event.time < now - oldest_ms:
         return "too_old"

@@ -17,10 +17,33 @@ from msgspec.structs import replace
 from signalpost import normalize
 from signalpost.events import IDENTIFIER_KINDS, Event, Identifier, Person
 
-BLOCKED = frozenset({
-    "", "null", "none", "undefined", "nan", "anonymous", "anon", "guest", "unknown", "test", "user", "id", "n/a", "na", "0", "-1",
-    "true", "false", "(not set)", "(data deleted)", "<obfuscated>", "[object object]", "00000000-0000-0000-0000-000000000000",
-})
+BLOCKED = frozenset(
+    {
+        "",
+        "null",
+        "none",
+        "undefined",
+        "nan",
+        "anonymous",
+        "anon",
+        "guest",
+        "unknown",
+        "test",
+        "user",
+        "id",
+        "n/a",
+        "na",
+        "0",
+        "-1",
+        "true",
+        "false",
+        "(not set)",
+        "(data deleted)",
+        "<obfuscated>",
+        "[object object]",
+        "00000000-0000-0000-0000-000000000000",
+    }
+)
 """Values that never name a person, in lower case; the workspace's `identity.blocked` adds its own."""
 
 REFRESH_MS = 86_400_000
@@ -155,7 +178,8 @@ def stitch(
         elif not explicit and kind not in merge_on:
             refused.append((owner, f"{kind} may not join people (identity.merge_on)"))
         elif any(
-            len({**_facts_of(known, each), **_facts_of(mine, each)}) > most for each in ("user_id", "email", "phone", "anonymous_id")
+            len({**_facts_of(known, each), **_facts_of(mine, each)}) > most
+            for each in ("user_id", "email", "phone", "anonymous_id")
         ):
             refused.append((owner, f"together they would hold more than {most} identifiers of one kind"))
         else:
@@ -286,7 +310,11 @@ def _told(known: dict[str, tuple[Any, int]], facts: Mapping[str, Any], at: int) 
     changed: dict[str, tuple[Any, int]] = {}
     for name, value in facts.items():
         before = known.get(name)
-        if before is None or (at > before[1] + REFRESH_MS) or (value != before[0] and (at, str(value)) > (before[1], str(before[0]))):
+        if (
+            before is None
+            or (at > before[1] + REFRESH_MS)
+            or (value != before[0] and (at, str(value)) > (before[1], str(before[0])))
+        ):
             changed[name] = (value, at)
     return {**known, **changed} if changed else known
 
@@ -313,8 +341,12 @@ def learn(person: Person, event: Event, own: tuple[Identifier, ...], said: Mappi
     devices = _told(person.devices, _devices(event), at) if "device" in event.context else person.devices
     consent = _told(person.consent, said, at) if said else person.consent
     keys_stand = (
-        external is person.external_ids and emails is person.emails and phones is person.phones and traits is person.traits
-        and devices is person.devices and (bool(external) or anonymous is person.anonymous_ids)
+        external is person.external_ids
+        and emails is person.emails
+        and phones is person.phones
+        and traits is person.traits
+        and devices is person.devices
+        and (bool(external) or anonymous is person.anonymous_ids)
     )
     if keys_stand and anonymous is person.anonymous_ids and click_ids is person.clicks and consent is person.consent:
         return person

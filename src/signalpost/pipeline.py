@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
-from signalpost import gates, identity, mapping, orders, sources, vocabulary
 from signalpost import config as workspace_file
+from signalpost import gates, identity, mapping, orders, sources, vocabulary
 from signalpost.destinations import CATALOG
-from signalpost.destinations.contract import Destination
+from signalpost.destinations.contract import Destination, request_settings
 from signalpost.events import Event, Identifier, Order, Person, Signal
 from signalpost.sources import Received, Refusal
 from signalpost.state import Decision, KnownOrder, State, Waiting
@@ -48,10 +48,10 @@ class Route(Struct, frozen=True):
     valued: frozenset[str]
     paused: bool
     oldest_ms: int
-    event_id: tuple[tuple[str, ...], ...]
+    event_id: tuple[str, ...]
     test: bool
-    render: Callable[[Signal], bytes]
-    enrich: Callable[[bytes, Signal], bytes]
+    settings: dict[str, str]
+    render: mapping.Render
 
 
 class Plan(Struct, frozen=True):
@@ -92,8 +92,10 @@ def plan(workspace: workspace_file.Workspace) -> Plan:
     for name, chosen in workspace.destinations.items():
         platform = CATALOG[chosen.type]
         events = dict(platform.events) if chosen.events == "standard" else {**chosen.events}
-        compiled = mapping.compile(platform, chosen)
-        oldest = min(workspace_file.duration(chosen.oldest), platform.limits.oldest_ms) if chosen.oldest else platform.limits.oldest_ms
+        limits = platform.limits
+        oldest = limits.oldest_ms
+        if chosen.oldest:
+            oldest = min(workspace_file.duration(chosen.oldest), limits.oldest_possible_ms or limits.oldest_ms)
         routes.append(
             Route(
                 name=name,
@@ -102,10 +104,10 @@ def plan(workspace: workspace_file.Workspace) -> Plan:
                 valued=frozenset(each for each in events if vocabulary.priority(each) < vocabulary.REST),
                 paused=chosen.paused,
                 oldest_ms=oldest,
-                event_id=tuple(tuple(path.split(".")) for path in chosen.event_id),
+                event_id=chosen.event_id,
                 test=not production or chosen.test_code is not None,
-                render=compiled.render,
-                enrich=compiled.enrich,
+                settings=request_settings(chosen),
+                render=mapping.compile(platform, chosen),
             )
         )
     return Plan(
@@ -146,7 +148,7 @@ def read(requests: Iterable[tuple[int, Received]], plan: Plan) -> Batch:
 # ---- decide ----------------------------------------------------------------------------------------------------------------
 
 
-class _Pending(Struct):
+class Pending(Struct):
     """A signal that passed its gates; rendered at the end of the batch with what is then known of the person."""
 
     route: Route
@@ -154,219 +156,240 @@ class _Pending(Struct):
     person: int
     event: int
     row: int
-    purchase: KnownOrder | None
+    """Its place in the ledger rows, kept free for it."""
+    withdrawn: bool = False
+
+
+class Deciding(Struct):
+    """A batch half decided: the state moving along and what is to be written so far."""
+
+    plan: Plan
+    state: State
+    made: Decision
+    changed: dict[int, None] = field(default_factory=dict)
+    became: dict[int, int] = field(default_factory=dict)
+    """Merged person -> who they are now."""
+    pending: list[Pending] = field(default_factory=list)
+    counted: dict[str, KnownOrder] = field(default_factory=dict)
+    """Order key -> a purchase that this batch counts somewhere."""
+
+    def now_known_as(self, person: int) -> int:
+        """The person this one was merged into, however often."""
+        while person in self.became:
+            person = self.became[person]
+        return person
 
 
 def decide(batch: Batch, state: State, plan: Plan, now: int) -> Decision:
     """What this batch changes. Pure but for `state`, which is the batch's own copy and moves along."""
     made = Decision(now=now, positions=list(batch.positions))
+    work = Deciding(plan, state, made)
     made.refusals = [(position, -1 if r.index is None else r.index, r.path, r.sentence) for position, r in batch.refusals]
     if made.refusals:
-        _count(made, "", "", "refused", "unreadable", "", len(made.refusals))
-    changed: dict[int, None] = {}
-    became: dict[int, int] = {}
-    touched_orders: dict[str, KnownOrder] = {}
-    pending: list[_Pending] = []
-    for each in batch.arrived:
-        event = each.event
-        name = PAGE_NAMES.get(event.kind) or (vocabulary.canonical(event.name, plan.aliases) if event.name else event.kind)
-        is_signal = event.kind in SIGNAL_KINDS
-        key = f"{event.source}:{event.message_id}"
-        first = state.seen.setdefault(key, each.id)
-        if first != each.id:
-            made.events.append(
-                (each.id, f"{key}#{each.id}", event.kind, name, 0, None, event.time, event.received_at, f"repeat of event {first}")
-            )
-            if is_signal:
-                for route in plan.routes:
-                    _withhold(made, each.id, route, None, Order(), name, "duplicate_message", now)
-            continue
-        if event.time > event.received_at and event.time <= event.received_at + PRESENT:
-            event = replace(event, time=event.received_at)
-        person = _person(each, event, state, plan, made, changed, became)
-        if not is_signal:
-            made.events.append((each.id, key, event.kind, name, person.id, None, event.time, event.received_at, None))
-            continue
-        order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
-        purchase = name == PURCHASE
-        counted = _order_known(order, person.id, event, each.id, state, plan) if purchase and order.id else None
-        made.events.append(
-            (each.id, key, event.kind, name, person.id, order.id, event.time, event.received_at, order.value_from or None)
-        )
-        allowed = gates.consent(event, plan.workspace.consent.advertising)
-        if allowed is None:
-            remembered = person.consent.get("advertising")
-            allowed = remembered[0] if remembered else plan.workspace.consent.unknown == "granted"
-        limited = _limited(event, person, plan)
-        for route in plan.routes:
-            platform_event = route.events.get(name)
-            reason = gates.withheld(
-                event=event,
-                person=person,
-                order=order,
-                platform_event=platform_event,
-                paused=route.paused,
-                production=plan.production,
-                allowed=allowed,
-                purchase=purchase,
-                duplicate_order=counted is not None and route.name in counted.sent,
-                valued=name in route.valued,
-                currencies=route.platform.currencies,
-                oldest_ms=route.oldest_ms,
-                future_ms=event.received_at - now + PRESENT,
-                now=now,
-            )
-            if reason is None and platform_event is not None:
-                signal = Signal(
-                    event=event,
-                    name=name,
-                    platform_event=platform_event,
-                    event_id=_event_id(route, event, name, order, counted),
-                    person=person,
-                    order=order,
-                    limited=limited,
-                    test=route.test,
-                )
-                if route.platform.identified(person, signal):
-                    if counted is not None:
-                        counted.sent.add(route.name)
-                        touched_orders[counted.key] = counted
-                    pending.append(_Pending(route, signal, person.id, each.id, len(made.ledger), counted))
-                    made.ledger.append(())
-                    continue
-                reason = "no_identifier"
-            _withhold(made, each.id, route, platform_event, order, name, reason or "not_mapped", now)
-    _render(pending, state, made, became, now)
-    made.people = [state.people[person] for person in changed if person in state.people]
-    made.orders = list(touched_orders.values())
+        count(made, "", "", "refused", "unreadable", signals=len(made.refusals))
+    for arrived in batch.arrived:
+        decide_event(arrived, work)
+    for pending in work.pending:
+        render(pending, work)
+    made.people = [state.people[person] for person in work.changed if person in state.people]
+    made.orders = list(work.counted.values())
     for known in made.orders:
-        known.person = _resolved(known.person, became)
-    made.owners = {key: _resolved(owner, became) for key, owner in made.owners.items()}
+        known.person = work.now_known_as(known.person)
+    made.owners = {key: work.now_known_as(owner) for key, owner in made.owners.items()}
     return made
 
 
-def _resolved(person: int, became: Mapping[int, int]) -> int:
-    while person in became:
-        person = became[person]
-    return person
+def decide_event(arrived: Arrived, work: Deciding) -> None:
+    """One event: seen before? whose? worth what? and for each destination, why not?"""
+    event, number, made, plan = arrived.event, arrived.id, work.made, work.plan
+    name = PAGE_NAMES.get(event.kind) or (vocabulary.canonical(event.name, plan.aliases) if event.name else event.kind)
+    is_signal = event.kind in SIGNAL_KINDS
+    key = f"{event.source}:{event.message_id}"
+    first = work.state.seen.setdefault(key, number)
+    if first != number:
+        note = f"repeat of event {first}"
+        made.events.append((number, f"{key}#{number}", event.kind, name, 0, None, event.time, event.received_at, note))
+        for route in plan.routes if is_signal else ():
+            withhold(made, number, route, name, None, orders.NO_ORDER, "duplicate_message")
+        return
+    if event.received_at < event.time <= event.received_at + PRESENT:
+        event = replace(event, time=event.received_at)
+    person = person_of(arrived, event, work)
+    if not is_signal:
+        made.events.append((number, key, event.kind, name, person.id, None, event.time, event.received_at, None))
+        return
+    order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
+    made.events.append(
+        (number, key, event.kind, name, person.id, order.id, event.time, event.received_at, order.value_from or None)
+    )
+    purchase = name == PURCHASE
+    counted = known_order(order.id, person.id, event.time, number, work) if purchase and order.id else None
+    allowed = said_or_remembered(event, person, "advertising", plan.workspace.consent.advertising)
+    if allowed is None:
+        allowed = plan.workspace.consent.unknown == "granted"
+    limited = said_or_remembered(event, person, "limited_data_use", plan.workspace.consent.limited_data_use) or False
+    for route in plan.routes:
+        platform_event = route.events.get(name)
+        reason = gates.withheld(
+            event=event,
+            person=person,
+            order=order,
+            platform_event=platform_event,
+            paused=route.paused,
+            production=plan.production,
+            allowed=allowed,
+            purchase=purchase,
+            duplicate_order=counted is not None and route.name in counted.sent,
+            valued=name in route.valued,
+            currencies=route.platform.currencies,
+            oldest_ms=route.oldest_ms,
+            future_ms=PRESENT,
+            now=made.now,
+        )
+        if reason is None and platform_event is not None:
+            signal = Signal(
+                event=event,
+                name=name,
+                platform_event=platform_event,
+                event_id=platform_id(route, event, name, order, counted),
+                person=person,
+                order=order,
+                limited=limited,
+                test=route.test,
+            )
+            objection = route.platform.objection(signal, route.settings)
+            if objection is not None:
+                withhold(made, number, route, name, platform_event, order, objection[0], objection[1])
+                continue
+            if route.platform.identified(person, signal):
+                if counted is not None:
+                    counted.sent.add(route.name)
+                    work.counted[counted.key] = counted
+                work.pending.append(Pending(route, signal, person.id, number, len(made.ledger)))
+                made.ledger.append(())
+                continue
+            reason = "no_identifier"
+        withhold(made, number, route, name, platform_event, order, reason or "not_mapped")
 
 
-def _person(
-    each: Arrived, event: Event, state: State, plan: Plan, made: Decision, changed: dict[int, None], became: dict[int, int]
-) -> Person:
+# ---- whose -----------------------------------------------------------------------------------------------------------------
+
+
+def person_of(arrived: Arrived, event: Event, work: Deciding) -> Person:
     """The person of this event after it: found or made, merged, taught; a passing stranger (id 0) without keys."""
+    state, made, consent, rules = work.state, work.made, work.plan.workspace.consent, work.plan.workspace.identity
     said = {}
-    for fact, paths in (("advertising", plan.workspace.consent.advertising), ("limited_data_use", plan.workspace.consent.limited_data_use)):
+    for fact, paths in (("advertising", consent.advertising), ("limited_data_use", consent.limited_data_use)):
         answer = gates.consent(event, paths)
         if answer is not None:
             said[fact] = answer
-    if not each.keys:
+    if not arrived.keys:
         return identity.learn(Person(id=0), event, (), said)
-    own = each.keys + each.previous if each.previous else each.keys
+    own = arrived.keys + arrived.previous if arrived.previous else arrived.keys
     found = identity.stitch(
-        own,
-        state.owners,
-        state.people,
-        explicit=event.kind == "merge",
-        merge_on=plan.workspace.identity.merge_on,
-        most=plan.workspace.identity.max_identifiers,
+        own, state.owners, state.people, explicit=event.kind == "merge", merge_on=rules.merge_on, most=rules.max_identifiers
     )
-    for key in found.attach:
-        state.owners[key] = made.owners[key] = found.person or each.id
-    for other, why in found.refused:
-        made.merges.append((each.id, found.person or each.id, other, 0, why, None, made.now))
     if found.person is None:
-        person = Person(id=each.id, created_at=min(event.time, event.received_at))
+        person = Person(id=arrived.id, created_at=min(event.time, event.received_at))
         state.people[person.id] = person
-        changed[person.id] = None
+        work.changed[person.id] = None
     else:
         person = state.people[found.person]
+    for key in found.attach:
+        state.owners[key] = made.owners[key] = person.id
+    for other, why in found.refused:
+        made.merges.append((arrived.id, person.id, other, 0, why, None, made.now))
     for other, why in found.merged:
-        person = _merge(person, state.people[other], why, each.id, state, made, changed, became)
+        person = merge(person, state.people[other], why, arrived.id, work)
     if event.kind in {"delete", "suppress", "unsuppress"}:
-        return _right(person, event, state, made, changed)
+        return exercise_right(person, event, work)
     if person.suppressed_at:
         return person
-    learned = identity.learn(person, event, each.keys, said)
+    learned = identity.learn(person, event, own if event.kind == "merge" else arrived.keys, said)
     if learned is not person:
         state.people[learned.id] = learned
-        changed[learned.id] = None
+        work.changed[learned.id] = None
     return learned
 
 
-def _merge(
-    one: Person, other: Person, why: str, event: int, state: State, made: Decision, changed: dict[int, None], became: dict[int, int]
-) -> Person:
+def merge(one: Person, other: Person, why: str, event: int, work: Deciding) -> Person:
+    """Two people are one from here on; the older id stays and everything of the other moves to it."""
     joined = identity.combine(one, other)
     loser = other if joined.id == one.id else one
-    made.merges.append((event, joined.id, loser.id, 1, why, loser, made.now))
-    made.moved.append((joined.id, loser.id))
-    became[loser.id] = joined.id
-    for key, owner in state.owners.items():
+    work.made.merges.append((event, joined.id, loser.id, 1, why, loser, work.made.now))
+    work.made.moved.append((joined.id, loser.id))
+    work.became[loser.id] = joined.id
+    for key, owner in work.state.owners.items():
         if owner == loser.id:
-            state.owners[key] = joined.id
-    for known in (each for under in state.orders.values() for each in under if each.person == loser.id):
-        known.person = joined.id
-    state.people[joined.id] = joined
-    del state.people[loser.id]
-    changed[joined.id] = None
+            work.state.owners[key] = joined.id
+    for under in work.state.orders.values():
+        for known in under:
+            if known.person == loser.id:
+                known.person = joined.id
+    work.state.people[joined.id] = joined
+    del work.state.people[loser.id]
+    work.changed[joined.id] = None
     return joined
 
 
-def _right(person: Person, event: Event, state: State, made: Decision, changed: dict[int, None]) -> Person:
-    """A person's right: erased, suppressed or allowed again. What still waits of theirs is withdrawn."""
+def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
+    """Erased, suppressed or allowed again, as the person asked. What still waits of theirs is withdrawn."""
+    state = work.state
     if event.kind == "unsuppress":
         freed = replace(person, suppressed_at=0)
         state.people[person.id] = freed
-        changed[person.id] = None
+        work.changed[person.id] = None
         return freed
-    made.withdrawn.append((person.id, "suppressed_person"))
+    work.made.withdrawn.append((person.id, "suppressed_person"))
+    for pending in work.pending:
+        if work.now_known_as(pending.person) == person.id:
+            pending.withdrawn = True
     emptied = Person(id=person.id, created_at=person.created_at, suppressed_at=max(event.time, 1))
     if event.kind == "suppress":
         state.people[person.id] = emptied
-        changed[person.id] = None
+        work.changed[person.id] = None
         return emptied
-    made.dropped.append(person.id)
-    changed.pop(person.id, None)
+    work.made.dropped.append(person.id)
+    work.changed.pop(person.id, None)
     del state.people[person.id]
     for key in [key for key, owner in state.owners.items() if owner == person.id]:
         del state.owners[key]
-        made.owners.pop(key, None)
+        work.made.owners.pop(key, None)
     return emptied
 
 
-def _limited(event: Event, person: Person, plan: Plan) -> bool:
-    said = gates.consent(event, plan.workspace.consent.limited_data_use)
-    if said is None:
-        remembered = person.consent.get("limited_data_use")
-        return remembered[0] if remembered else False
+def said_or_remembered(event: Event, person: Person, fact: str, paths: tuple[str, ...]) -> bool | None:
+    """What this event says, else what the person said last, else None."""
+    said = gates.consent(event, paths)
+    if said is None and person.consent:
+        remembered = person.consent.get(fact)
+        return remembered[0] if remembered else None
     return said
 
 
-def _order_known(order: Order, person: int, event: Event, number: int, state: State, plan: Plan) -> KnownOrder:
+# ---- which order, which id -------------------------------------------------------------------------------------------------
+
+
+def known_order(order_id: str, person: int, time: int, number: int, work: Deciding) -> KnownOrder:
     """The purchase this order id stands for: the one known, or a new one where the shop used the id again.
 
     The same person's is always the same order; another person's is a repeat by a second source unless it is
-    `orders.reused_after` apart: then the shop (or the tracker) gave one id to two orders.
+    `orders.reused_after` apart: then one id was given to two orders.
     """
-    assert order.id is not None
-    under = state.orders.setdefault(order.id, [])
+    under = work.state.orders.setdefault(order_id, [])
     for known in under:
-        if known.person == person or person == 0 or known.person == 0 or abs(event.time - known.time) < plan.reused_after_ms:
+        if 0 in {person, known.person} or known.person == person or abs(time - known.time) < work.plan.reused_after_ms:
             return known
-    key = f"{order.id}~{number}" if under else order.id
-    known = KnownOrder(key=key, order_id=order.id, person=person, event=number, time=event.time, sent=set())
+    key = f"{order_id}~{number}" if under else order_id
+    known = KnownOrder(key=key, order_id=order_id, person=person, event=number, time=time, sent=set())
     under.append(known)
     return known
 
 
-def _event_id(route: Route, event: Event, name: str, order: Order, counted: KnownOrder | None) -> str:
+def platform_id(route: Route, event: Event, name: str, order: Order, counted: KnownOrder | None) -> str:
     """What the platform deduplicates on: the id shared with the pixel, else the order, else the message."""
-    for head, *rest in route.event_id:
-        value: Any = event.properties if head == "properties" else event.context if head == "context" else None
-        for step in rest:
-            value = value.get(step) if isinstance(value, dict) else None
-        shared = orders.text(value) if value is not None else None
+    for path in route.event_id:
+        shared = orders.text(gates.lookup(event, path))
         if shared is not None:
             return shared
     if counted is not None:
@@ -376,71 +399,102 @@ def _event_id(route: Route, event: Event, name: str, order: Order, counted: Know
     return event.message_id
 
 
-def _render(pending: list[_Pending], state: State, made: Decision, became: Mapping[int, int], now: int) -> None:
-    erased = set(made.dropped)
-    for each in pending:
-        person_id = _resolved(each.person, became)
-        signal = each.signal
-        if person_id:
-            if person_id in erased:
-                made.ledger[each.row] = _ledger_row(each.event, each.route, signal.platform_event, signal.order, "withheld",
-                                                    "suppressed_person", None, now)
-                continue
-            known = state.people[person_id]
-            if known.suppressed_at:
-                made.ledger[each.row] = _ledger_row(each.event, each.route, signal.platform_event, signal.order, "withheld",
-                                                    "suppressed_person", None, now)
-                continue
-            if known is not signal.person:
-                signal = replace(signal, person=known)
-        body = each.route.render(signal)
-        order, event = signal.order, signal.event
-        made.ledger[each.row] = _ledger_row(each.event, each.route, signal.platform_event, order, "waiting", None, signal.event_id, now)
-        made.outbox.append(
-            (
-                each.route.name,
-                vocabulary.priority(signal.name),
-                each.event,
-                person_id,
-                signal.name,
-                event.time,
-                event.received_at,
-                now,
-                _micros(order.value) if order.currency else None,
-                order.currency if order.value is not None else None,
-                body,
-            )
+# ---- rows ------------------------------------------------------------------------------------------------------------------
+
+
+def render(pending: Pending, work: Deciding) -> None:
+    """Write the signal in the platform's form, with what is known of the person at the end of the batch."""
+    made, signal, route = work.made, pending.signal, pending.route
+    if pending.withdrawn:
+        made.ledger[pending.row] = ledger_row(
+            made, pending.event, route, signal.platform_event, signal.order, "withheld", "suppressed_person"
         )
+        return
+    person = work.now_known_as(pending.person)
+    known = work.state.people.get(person, signal.person) if person else signal.person
+    if known is not signal.person:
+        # The click id known at the time led to the event; only what was missing then is filled in (as `enrich` does).
+        signal = replace(signal, person=replace(known, clicks={**known.clicks, **signal.person.clicks}))
+    order, event = signal.order, signal.event
+    made.ledger[pending.row] = ledger_row(
+        made, pending.event, route, signal.platform_event, order, "waiting", None, signal.event_id
+    )
+    made.outbox.append(
+        (
+            route.name,
+            vocabulary.priority(signal.name),
+            pending.event,
+            person,
+            signal.name,
+            event.time,
+            event.received_at,
+            made.now,
+            micros(order.value),
+            order.currency if order.value is not None else None,
+            route.render(signal),
+        )
+    )
 
 
-def _micros(value: Decimal | None) -> int | None:
+def micros(value: Decimal | None) -> int | None:
+    """Millionths of the currency, for counters."""
     return None if value is None else int(value * 1_000_000)
 
 
-def _ledger_row(
-    event: int, route: Route, platform_event: str | None, order: Order, verdict: str, reason: str | None, event_id: str | None, now: int
+def ledger_row(
+    made: Decision,
+    event: int,
+    route: Route,
+    platform_event: str | None,
+    order: Order,
+    verdict: str,
+    reason: str | None,
+    event_id: str | None = None,
+    sentence: str | None = None,
 ) -> tuple[Any, ...]:
-    value = order.value
-    return (event, route.name, verdict, reason, None, platform_event, event_id, None if value is None else str(value),
-            order.currency if value is not None else None, now)
+    """One row of the ledger, as it is first written."""
+    worth = None if order.value is None else f"{order.value:f}"
+    return (
+        event,
+        route.name,
+        verdict,
+        reason,
+        None,
+        platform_event,
+        event_id,
+        worth,
+        order.currency if worth else None,
+        made.now,
+    )
 
 
-def _withhold(
-    made: Decision, event: int, route: Route, platform_event: str | None, order: Order, name: str, reason: str, now: int
+def withhold(made: Decision, event: int, route: Route, name: str, platform_event: str | None, order: Order, reason: str) -> None:
+    """A verdict at once: this signal does not go to this destination, and why."""
+    made.ledger.append(ledger_row(made, event, route, platform_event, order, "withheld", reason, sentence=sentence))
+    count(made, route.name, name, "withheld", reason, currency=order.currency or "", value=micros(order.value) or 0)
+
+
+def count(
+    made: Decision,
+    destination: str,
+    name: str,
+    verdict: str,
+    reason: str,
+    *,
+    currency: str = "",
+    signals: int = 1,
+    value: int = 0,
 ) -> None:
-    made.ledger.append(_ledger_row(event, route, platform_event, order, "withheld", reason, None, now))
-    _count(made, route.name, name, "withheld", reason, order.currency or "", 1, _micros(order.value) or 0)
-
-
-def _count(
-    made: Decision, destination: str, name: str, verdict: str, reason: str, currency: str, signals: int, micros: int = 0
-) -> None:
+    """Add to the minute's counters."""
     counter = made.counts.setdefault((destination, name, verdict, reason, currency), [0, 0, 0])
     counter[0] += signals
-    counter[1] += micros
+    counter[1] += value
 
 
 # ---- enrich ----------------------------------------------------------------------------------------------------------------
+
+
+NO_EVENT = Event(kind="track", source="", message_id="", time=0, received_at=0)
 
 
 def enrich(waiting: Sequence[Waiting], people: Mapping[int, Person], plan: Plan) -> list[tuple[int, bytes]]:
@@ -451,7 +505,7 @@ def enrich(waiting: Sequence[Waiting], people: Mapping[int, Person], plan: Plan)
         route, person = routes.get(each.destination), people.get(each.person)
         if route is None or person is None:
             continue
-        body = route.enrich(each.body, person)
+        body = route.render.enrich(each.body, Signal(event=NO_EVENT, person=person, order=orders.NO_ORDER))
         if body != each.body:
             better.append((each.id, body))
     return better
@@ -473,10 +527,17 @@ def step(connection: Connection, plan: Plan, now: int, most: int) -> Decision | 
     if known_before or moved:
         waiting = batches.waiting_of(connection, known_before + moved)
         if waiting:
-            became = {loser: winner for winner, loser in made.moved}
-            resolved = [replace(each, person=_resolved(each.person, became)) for each in waiting]
+            resolved = [replace(each, person=last_known_as(each.person, made.moved)) for each in waiting]
             made.enriched = enrich(resolved, state.people, plan)
     return made
+
+
+def last_known_as(person: int, moved: Sequence[tuple[int, int]]) -> int:
+    """Who this person is after the merges, which are in order."""
+    for winner, loser in moved:
+        if loser == person:
+            person = winner
+    return person
 
 
 def _is_new(person: int, batch: Batch) -> bool:

@@ -132,7 +132,8 @@ def commit(connection: Connection, made: Decision) -> None:
         connection.run_many("person_set", [(person.id, _encode(person), made.now) for person in made.people])
     if made.orders:
         connection.run_many(
-            "order_set", [(each.key, each.order_id, each.person, each.event, each.time, " ".join(sorted(each.sent))) for each in made.orders]
+            "order_set",
+            [(each.key, each.order_id, each.person, each.event, each.time, " ".join(sorted(each.sent))) for each in made.orders],
         )
     if made.ledger:
         connection.run_many("ledger_add", made.ledger)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
@@ -82,8 +82,8 @@ def _spoken(text: str, words: dict[str, str]) -> str:
 class SqliteConnection:
     """SQLite in WAL mode: durable at each commit (synchronous FULL), readers beside one writer."""
 
-    sql = {name: _spoken(text, SQLITE_WORDS) for name, text in STATEMENTS.items()}
-    words = SQLITE_WORDS
+    sql: ClassVar = {name: _spoken(text, SQLITE_WORDS) for name, text in STATEMENTS.items()}
+    words: ClassVar = SQLITE_WORDS
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         self.raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=30)
@@ -119,8 +119,10 @@ class SqliteConnection:
 class PostgresConnection:
     """PostgreSQL through psycopg 3; the same statements with its own words."""
 
-    sql = {name: _spoken(text, POSTGRES_WORDS).replace("%", "%%").replace("?", "%s") for name, text in STATEMENTS.items()}
-    words = POSTGRES_WORDS
+    sql: ClassVar = {
+        name: _spoken(text, POSTGRES_WORDS).replace("%", "%%").replace("?", "%s") for name, text in STATEMENTS.items()
+    }
+    words: ClassVar = POSTGRES_WORDS
 
     def __init__(self, address: str, *, read_only: bool = False) -> None:
         import psycopg  # noqa: PLC0415  (an optional dependency: only a workspace on PostgreSQL needs it)
@@ -167,7 +169,7 @@ def migrate(connection: SqliteConnection | PostgresConnection) -> int:
             for statement in text.split(";"):
                 if statement.strip():
                     connection.script(statement)
-            connection.script(f"INSERT INTO schema_version (version) VALUES ({version})")
+            connection.script(f"INSERT INTO schema_version (version) VALUES ({version})")  # noqa: S608  (our own file's number)
         except Exception:
             connection.script("ROLLBACK")
             raise
@@ -228,7 +230,7 @@ class Database:
             self._commit(group)
 
     def _commit(self, group: list[_Work]) -> None:
-        """Run the group in one transaction; each piece alone can fail without the others, and nobody is told before the commit."""
+        """Run the group in one transaction; each piece can fail alone, and nobody is told before the commit."""
         connection = self._writer
         answers: list[tuple[_Work, Any]] = []
         try:
@@ -239,7 +241,8 @@ class Database:
                     answer = work.run(connection)
                 except Exception as error:  # noqa: BLE001  (it is handed to whoever asked for the work)
                     connection.script("ROLLBACK TO SAVEPOINT piece")
-                    work.done.set_exception(error)
+                    if not work.done.cancelled():
+                        work.done.set_exception(error)
                 else:
                     answers.append((work, answer))
                 connection.script("RELEASE SAVEPOINT piece")
@@ -248,7 +251,8 @@ class Database:
             self._abandon(group, error)
             return
         for work, answer in answers:
-            work.done.set_result(answer)
+            if not work.done.cancelled():
+                work.done.set_result(answer)
 
     def _abandon(self, group: list[_Work], error: Exception) -> None:
         try:

@@ -220,3 +220,6 @@ DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE started_at < ? O
 -- name: prune_people
 SELECT id FROM people p WHERE p.changed_at < ? AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.person = p.id)
 ORDER BY p.changed_at LIMIT ?
+
+-- name: prune_rollups
+DELETE FROM rollups WHERE minute < ?

@@ -1,0 +1,104 @@
+"""The outbox: signals leased for sending, and what became of them written with their ledger rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from signalpost.delivery import Breaker, Fate, Leased
+from signalpost.store.batches import count
+from signalpost.store.database import Connection
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """One HTTP request that was made, for the record."""
+
+    destination: str
+    started_at: int
+    ended_at: int
+    signals: int
+    status: int | None
+    summary: str
+    platform_request: str | None = None
+
+
+def lease(connection: Connection, destination: str, *, most: int, now: int, until: int) -> list[Leased]:
+    """Take up to `most` due signals in hand until `until`; purchases first, oldest first.
+
+    The attempt is noted before anything is sent: after a crash we know that it may have reached the platform.
+    """
+    rows = connection.rows("outbox_due", destination, now, now, most)
+    if rows:
+        connection.run_many("outbox_lease", [(until, now, row[0]) for row in rows])
+    return [
+        Leased(
+            id=row,
+            event=event,
+            priority=priority,
+            name=name,
+            event_time=event_time,
+            received_at=received_at,
+            attempts=attempts,
+            first_attempt_at=first_attempt_at,
+            value_micros=value_micros,
+            currency=currency,
+            body=bytes(body),
+        )
+        for row, event, priority, name, event_time, received_at, attempts, first_attempt_at, value_micros, currency, body in rows
+    ]
+
+
+def settle(connection: Connection, sent: Sent, fates: Sequence[Fate], breaker: Breaker) -> None:
+    """Write what became of the signals of one request, all in the caller's transaction."""
+    now, destination = sent.ended_at, sent.destination
+    request = connection.rows(
+        "request_add",
+        destination,
+        sent.started_at,
+        now,
+        sent.signals,
+        sent.status,
+        sent.summary,
+        sent.platform_request,
+    )[0][0]
+    settled = [fate for fate in fates if fate.verdict is not None]
+    if settled:
+        connection.run_many(
+            "ledger_settle",
+            [
+                (
+                    fate.verdict,
+                    fate.reason,
+                    fate.sentence,
+                    sent.started_at,
+                    now,
+                    fate.signal.attempts + 1,
+                    request,
+                    fate.signal.event,
+                    destination,
+                )
+                for fate in settled
+            ],
+        )
+        connection.run_many("outbox_done", [(fate.signal.id,) for fate in settled])
+    again = [fate for fate in fates if fate.verdict is None]
+    if again:
+        connection.run_many("outbox_release", [(fate.due_at, fate.first_attempt_at, fate.signal.id) for fate in again])
+        connection.run_many(
+            "trace_add",
+            [(fate.signal.event, destination, now, "waiting", fate.reason, fate.sentence, request) for fate in again],
+        )
+    counts: dict[tuple[str, ...], list[int]] = {}
+    for fate in settled:
+        signal = fate.signal
+        key = (destination, signal.name, str(fate.verdict), fate.reason or "", signal.currency or "")
+        counter = counts.setdefault(key, [0, 0, 0])
+        counter[0] += 1
+        counter[1] += signal.value_micros or 0
+        counter[2] += now - signal.received_at
+    count(connection, now, counts)
+    if breaker.failures:
+        connection.run("breaker_set", destination, breaker.since, breaker.until, breaker.failures, breaker.sentence)
+    else:
+        connection.run("breaker_clear", destination)
