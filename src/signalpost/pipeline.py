@@ -459,7 +459,7 @@ def ledger_row(
         route.name,
         verdict,
         reason,
-        None,
+        sentence,
         platform_event,
         event_id,
         worth,
@@ -468,7 +468,16 @@ def ledger_row(
     )
 
 
-def withhold(made: Decision, event: int, route: Route, name: str, platform_event: str | None, order: Order, reason: str) -> None:
+def withhold(
+    made: Decision,
+    event: int,
+    route: Route,
+    name: str,
+    platform_event: str | None,
+    order: Order,
+    reason: str,
+    sentence: str | None = None,
+) -> None:
     """A verdict at once: this signal does not go to this destination, and why."""
     made.ledger.append(ledger_row(made, event, route, platform_event, order, "withheld", reason, sentence=sentence))
     count(made, route.name, name, "withheld", reason, currency=order.currency or "", value=micros(order.value) or 0)
