@@ -38,11 +38,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
     def ready(url: str) -> None:
-        if options.json:
-            line = msgspec.json.encode(describe(settings, url)).decode()
-        else:
-            line = announcement(settings, url)
-        sys.stdout.write(line + "\n")
+        described = msgspec.json.encode(describe(settings, url)).decode()
+        sys.stdout.write((described if options.json else announcement(settings, url)) + "\n")
         sys.stdout.flush()
 
     run(settings, options.host, options.port, ready)

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from importlib.resources import files
 from ipaddress import ip_address
+from math import isfinite
 from typing import Any
 
 import jsonschema_rs
@@ -25,7 +26,7 @@ from signalpost.platforms.clock import Clock
 from signalpost.platforms.faults import Fault, Faults
 from signalpost.platforms.received import Outcome, Received, Seen
 from signalpost.platforms.settings import Settings
-from signalpost.platforms.wire import Answer, Request, answer, is_json, read, same
+from signalpost.platforms.wire import Answer, Request, answer, empty_path, is_json, read, same
 
 EVENTS = re.compile(r"/v5/ad_accounts/([^/]+)/events")
 TAGS = re.compile(r"/v5/ad_accounts/([^/]+)/conversion_tags")
@@ -159,6 +160,8 @@ class Pinterest:
             return create(request, tested)
         except Refusal as refusal:
             return self._refuse(refusal)
+        except RecursionError:
+            return self._refuse(Refusal(400, INVALID[1], "Invalid request: the body is nested too deeply"))
 
     def check(self, request: Request) -> Answer | None:
         """Answer the endpoints that only read, or None where Pinterest has none."""
@@ -220,27 +223,16 @@ class Pinterest:
             raise refusal
         batch = body["data"]
         left_out, status = self._strike_out([(event["event_name"], event["event_id"]) for event in batch])
-        answers: list[dict[str, str | None]] = []
-        for position, event in enumerate(batch):
-            error = left_out.get(position) or self._wrong(event, now)
-            warning = None if error else self._warn(event)
-            answers.append(
-                {
-                    "status": "failed" if error else "processed",
-                    "error_message": error,
-                    "warning_message": warning,
-                }
-            )
-            if error:
-                self.received.note(self.received.reasons, error)
+        answers = [self._judge(event, now, left_out.get(position)) for position, event in enumerate(batch)]
+        for event, said in zip(batch, answers, strict=True):
+            error, warning = said["error_message"], said["warning_message"]
             outcome: Outcome = "accepted"
-            if error:
+            if error is not None:
                 outcome = "refused"
+                self.received.note(self.received.reasons, error)
             elif tested:
                 outcome = "tested"
-            elif not self.received.is_new(
-                _origin(event["action_source"]), event["event_name"], event["event_id"], now
-            ):
+            elif not self._is_new(event, now):
                 outcome = "deduplicated"
             self._record(event, outcome, now, rid, error or warning, warned=warning is not None)
         return self._results(answers, rid, status)
@@ -322,6 +314,19 @@ class Pinterest:
             return self._say(422, {"code": INVALID[1], "message": message, "details": content}, rid)
         return self._say(200, content, rid)
 
+    def _is_new(self, event: dict[str, Any], now: int) -> bool:
+        origin = _origin(event["action_source"])
+        return self.received.is_new(origin, event["event_name"], event["event_id"], now)
+
+    def _judge(self, event: dict[str, Any], now: int, error: str | None) -> dict[str, str | None]:
+        """Return the answer for one event; `error` is a fault's, which goes before the event's own."""
+        error = error or self._wrong(event, now)
+        return {
+            "status": "failed" if error else "processed",
+            "error_message": error,
+            "warning_message": None if error else self._warn(event),
+        }
+
     def _wrong(self, event: dict[str, Any], now: int) -> str | None:
         """Return the sentence with which Pinterest fails an event, or None.
 
@@ -374,7 +379,7 @@ class Pinterest:
             for key in HASHED
             if HASH_OF_NOTHING in user.get(key, ())
         )
-        empty = _empty(event)
+        empty = empty_path(event)
         if empty is not None:
             warnings.append(f"{'.'.join(empty)} is empty")
         return "; ".join(warnings) or None
@@ -469,16 +474,20 @@ def _broken(error: jsonschema_rs.ValidationError) -> Refusal:
 
 def _wrong_custom_data(custom: dict[str, Any]) -> str | None:
     for key in ("value", "predicted_ltv"):
-        if custom.get(key) is not None and not DECIMAL.fullmatch(custom[key]):
+        if custom.get(key) is not None and not _is_double(custom[key]):
             return f"custom_data.{key} could not be parsed into a double"
     for item in custom.get("contents", ()):
-        if "item_price" in item and not DECIMAL.fullmatch(item["item_price"]):
+        if "item_price" in item and not _is_double(item["item_price"]):
             return "custom_data.contents.item_price could not be parsed into a double"
     flags = custom.get("opt_out_type")
     # help.pinterest.com, limited data processing: LDP is the only flag there is.
     if flags and any(flag.strip() != "LDP" for flag in flags.split(",")):
         return "custom_data.opt_out_type accepts only LDP"
     return None
+
+
+def _is_double(text: str) -> bool:
+    return DECIMAL.fullmatch(text) is not None and isfinite(float(text))
 
 
 def _printable(path: str) -> bytes:
@@ -492,16 +501,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _empty(node: Any) -> list[str] | None:
-    """Return the path of the first null, empty string, list or object below `node`, or None."""
-    pairs: Iterable[tuple[Any, Any]] = node.items() if isinstance(node, dict) else enumerate(node)
-    for key, value in pairs:
-        if value is None or value in ("", [], {}):
-            return [str(key)]
-        if isinstance(value, dict | list):
-            below = _empty(value)
-            if below is not None:
-                return [str(key), *below]
-    return None

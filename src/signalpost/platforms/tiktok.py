@@ -24,7 +24,7 @@ from signalpost.platforms.clock import Clock
 from signalpost.platforms.faults import Fault, Faults
 from signalpost.platforms.received import Outcome, Received, Seen
 from signalpost.platforms.settings import Settings
-from signalpost.platforms.wire import Answer, Request, answer, is_json, read, same
+from signalpost.platforms.wire import Answer, Request, answer, empty_path, is_json, read, same
 
 TRACK = "/open_api/v1.3/event/track/"
 PIXEL_LIST = "/open_api/v1.3/pixel/list/"
@@ -134,6 +134,8 @@ class TikTok:
             return self._bare_track(request) if self.settings.cheap else self._track(request)
         except Refusal as refusal:
             return self._say(refusal.code, refusal.message)
+        except RecursionError:
+            return self._say(BAD_PARAMETER, "The request body is nested too deeply.")
 
     def check(self, request: Request) -> Answer | None:
         """Answer the endpoints that only read, or None where TikTok has none."""
@@ -427,22 +429,9 @@ def _wrong(source: str, event: dict[str, Any], now: int) -> tuple[str, str] | No
     if alternatives and not any(all(key in user for key in keys) for keys in alternatives):
         wanted = ", ".join(" with ".join(keys) for keys in alternatives)
         return "user", f"At least one match key is required: {wanted}."
-    empty = _empty(event)
+    empty = empty_path(event)
     if empty is not None:
         return ".".join(empty), "Must not be empty."
-    return None
-
-
-def _empty(node: Any) -> list[str] | None:
-    """Return the path of the first null, empty string, list or object below `node`, or None."""
-    pairs = node.items() if isinstance(node, dict) else enumerate(node)
-    for key, value in pairs:
-        if value is None or value in ("", [], {}):
-            return [str(key)]
-        if isinstance(value, dict | list):
-            below = _empty(value)
-            if below is not None:
-                return [str(key), *below]
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -50,3 +51,16 @@ def same(given: str, *expected: str) -> bool:
 def is_json(request: Request) -> bool:
     """Return whether the request says that its body is JSON."""
     return request.headers.get(b"content-type", b"").split(b";")[0].strip().lower() == JSON
+
+
+def empty_path(node: dict[str, Any] | list[Any]) -> list[str] | None:
+    """Return the path of the first null, empty string, list or object below `node`, or None."""
+    pairs: Iterable[tuple[Any, Any]] = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in pairs:
+        if value is None or value in ("", [], {}):
+            return [str(key)]
+        if isinstance(value, dict | list):
+            below = empty_path(value)
+            if below is not None:
+                return [str(key), *below]
+    return None
