@@ -6,27 +6,26 @@ A platform is one module in this folder with a value `destination: Destination`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
+from signalpost import config
 from signalpost.events import Person, Signal
+from signalpost.mapping import Custom, Field
 
-
-class Field(Struct, frozen=True, kw_only=True):
-    """One row of a field table: where it goes, what is read, why."""
-
-    path: str
-    """Dotted path in the platform's event object, such as `user.email` or `properties.value`."""
-    read: Callable[[Signal], Any]
-    """Gives the clean value, or None when there is nothing to send; never an empty string, list or object."""
-    doc: str
-    """One sentence for the operator: what it is and where Signalpost takes it from."""
-    hashed: bool = False
-    """SHA-256 of the normalised value (hashed when learned, kept with the person)."""
-    key: str | None = None
-    """For match keys: the row of `normalize.MATCH_KEYS` it is read from."""
+__all__ = [
+    "Custom",
+    "Destination",
+    "Field",
+    "Limits",
+    "Outcome",
+    "Request",
+    "Response",
+    "Setting",
+    "request_settings",
+]
 
 
 class Setting(Struct, frozen=True, kw_only=True):
@@ -83,8 +82,30 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Events older than this are withheld: the platform no longer takes or counts them."""
     future_ms: int
     """Tolerated clock skew ahead of now."""
+    oldest_possible_ms: int | None = None
+    """How far the workspace's `oldest` may raise it; None: not above `oldest_ms`."""
     dedupe_ms: int
     """For this long after its first arrival a repeat of an event id is merged or dropped by the platform."""
+
+
+def request_settings(options: config.Destination) -> dict[str, str]:
+    """All that `request` and `check` may need: the platform's own settings, `test_code` and `partner_name`."""
+    settings = dict(options.settings)
+    if options.test_code:
+        settings["test_code"] = options.test_code
+    if options.partner_name:
+        settings["partner_name"] = options.partner_name
+    return settings
+
+
+def no_objection(signal: Signal, settings: Mapping[str, str]) -> tuple[str, str] | None:  # noqa: ARG001
+    """For platforms without reasons of their own to withhold a signal."""
+    return None
+
+
+def no_request_id(response: Response) -> str | None:  # noqa: ARG001
+    """For platforms that do not number their answers."""
+    return None
 
 
 class Destination(Struct, frozen=True, kw_only=True):
@@ -102,6 +123,8 @@ class Destination(Struct, frozen=True, kw_only=True):
     custom_events: bool
     """Whether names outside `event_names` may be sent."""
     fields: tuple[Field, ...]
+    custom: Custom
+    """What `properties` of a destination in the workspace file may fill."""
     currencies: frozenset[str] | None
     limits: Limits
     purchase: str
@@ -110,10 +133,14 @@ class Destination(Struct, frozen=True, kw_only=True):
     """Whether the platform would accept this signal's identifiers at all."""
     identifier_hint: str
     """The sentence shown when it would not."""
+    objection: Callable[[Signal, Mapping[str, str]], tuple[str, str] | None] = no_objection
+    """(signal, settings) -> the platform's own reason to withhold it, as (reason, sentence), or None."""
     request: Callable[[dict[str, str], str, Sequence[bytes], bool], Request]
-    """(settings, base address, encoded events, test mode) -> one request."""
+    """(settings as `request_settings` gives them, base address, encoded events, test mode) -> one request."""
     outcomes: Callable[[Response, int], list[Outcome]]
     """(answer, number of events) -> exactly that many outcomes, read from the body."""
-    check: Callable[[dict[str, str], str], Request]
-    """(settings, base) -> a request without side effects that shows whether the credentials work."""
+    check: Callable[[dict[str, str], str, int], Request]
+    """(settings, base, now) -> a request without side effects that shows whether the credentials work."""
     explain_check: Callable[[Response], tuple[bool, str]]
+    request_id: Callable[[Response], str | None] = no_request_id
+    """(answer) -> the platform's own id of the request, which its support asks for."""

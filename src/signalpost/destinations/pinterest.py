@@ -1,0 +1,484 @@
+"""Pinterest Conversions API (v5): names, fields, request and answers.
+
+Facts from Pinterest's own description (pinterest/api-description, 5.23) and its guides on tracking conversions. A 200
+may hold events that failed: the answer has one entry an event, in the order of the request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from signalpost import normalize
+from signalpost.destinations import readers
+from signalpost.destinations.answers import all_alike, body_of, by_status, quoted, retry_after, split_or_refuse
+from signalpost.destinations.contract import (
+    Custom,
+    Destination,
+    Field,
+    Limits,
+    Outcome,
+    Request,
+    Response,
+    Setting,
+)
+from signalpost.events import Person, Signal
+from signalpost.mapping import matched
+
+# ---------------------------------------------------------------------------------------------- names
+
+EVENTS: Final = {
+    "Order Completed": "checkout",
+    "Checkout Started": "initiate_checkout",
+    "Payment Info Entered": "add_payment_info",
+    "Product Added": "add_to_cart",
+    "Product Added to Wishlist": "add_to_wishlist",
+    # Not page_visit: a shop's tracker reports the page and the product of one visit, and both would count.
+    "Product Viewed": "view_content",
+    "Product List Viewed": "view_category",
+    "Products Searched": "search",
+    "Page Viewed": "page_visit",
+    "Signed Up": "signup",
+    "Lead Generated": "lead",
+    "Form Submitted": "lead",
+    "Contact Made": "contact",
+    "Location Searched": "find_location",
+    "Product Customized": "customize_product",
+    "Appointment Scheduled": "schedule",
+    "Application Submitted": "submit_application",
+    "Trial Started": "start_trial",
+    "Subscription Started": "subscribe",
+    "Video Watched": "watch_video",
+    "Application Installed": "app_install",
+    "Application Opened": "app_open",
+    # Pinterest has one name for all events of one's own.
+    "First Purchase": "custom",
+    "Second Purchase": "custom",
+    "Repeat Purchase": "custom",
+}
+
+EVENT_NAMES: Final = frozenset(
+    {
+        "add_payment_info",
+        "add_to_cart",
+        "add_to_wishlist",
+        "app_install",
+        "app_open",
+        "checkout",
+        "contact",
+        "custom",
+        "customize_product",
+        "find_location",
+        "initiate_checkout",
+        "lead",
+        "page_visit",
+        "schedule",
+        "search",
+        "signup",
+        "start_trial",
+        "submit_application",
+        "subscribe",
+        "view_category",
+        "view_content",
+        "watch_video",
+    }
+)
+
+# ---------------------------------------------------------------------------------------------- fields
+
+
+def action_source(signal: Signal) -> str:
+    """`app_ios` or `app_android` for events of an app, `offline` where the event says so, else `web`."""
+    event = signal.event
+    context = event.context
+    device = context.get("device")
+    if device.__class__ is dict and (event.kind == "screen" or "app" in context):
+        kind = device.get("type")  # type: ignore[union-attr]
+        source = _APPS.get(kind.lower()) if isinstance(kind, str) else None
+        if source is not None:
+            return source
+    return "offline" if event.properties.get("action_source") == "offline" else "web"
+
+
+_APPS = {"ios": "app_ios", "android": "app_android"}
+
+
+def opted_out(signal: Signal) -> bool | None:
+    """True where an app's user has switched tracking off on the device."""
+    device = signal.event.context.get("device")
+    if device.__class__ is dict and device.get("adTrackingEnabled") is False:  # type: ignore[union-attr]
+        return True
+    return None
+
+
+def _parts_of(name: str, parts: Mapping[str, tuple[str, int]]) -> Any:
+    def read(signal: Signal) -> dict[str, str] | None:
+        found = signal.event.context.get(name)
+        if found.__class__ is not dict or action_source(signal)[:3] != "app":
+            return None
+        made = {}
+        for theirs, (ours, longest) in parts.items():
+            value = normalize.text(found.get(ours))  # type: ignore[union-attr]
+            if value is not None and len(value) <= longest:
+                made[theirs] = value
+        return made or None
+
+    return read
+
+
+def maids(signal: Signal) -> list[str] | None:
+    """The mobile advertising ids' digests, Apple's first."""
+    keys = signal.person.keys
+    if "idfa" not in keys and "gaid" not in keys:
+        return None
+    return [*keys.get("idfa", ()), *keys.get("gaid", ())] or None
+
+
+FIELDS: Final = (
+    Field(path="event_name", read=readers.platform_event, doc="Pinterest's name of the event."),
+    Field(
+        path="action_source",
+        read=action_source,
+        doc="web; app_ios or app_android for events of an app (context.app with context.device.type); offline where "
+        "properties.action_source says so.",
+    ),
+    Field(
+        path="event_time",
+        read=readers.time_in_seconds,
+        doc="When it happened, Unix seconds; never later than when Signalpost received it.",
+    ),
+    Field(
+        path="event_id",
+        read=readers.event_id,
+        doc="What Pinterest deduplicates on between this API and its tag: share it with the tag.",
+    ),
+    Field(
+        path="event_source_url",
+        read=readers.page_url,
+        doc="The page's address, without e-mail addresses in it: context.page.url, properties.url or order_status_url.",
+    ),
+    Field(
+        path="opt_out",
+        read=opted_out,
+        doc="true where context.device.adTrackingEnabled is false; otherwise not sent.",
+    ),
+    Field(
+        path="partner_name",
+        read=readers.nothing,
+        setting="partner_name",
+        doc="The destination's partner_name, in the form ss-name, if Pinterest has agreed one with you.",
+    ),
+    Field(path="language", read=readers.language, doc="The browser's language, two letters: context.locale."),
+    Field(
+        path="app_info",
+        read=_parts_of(
+            "app",
+            {"app_id": ("namespace", 200), "app_name": ("name", 200), "app_version": ("version", 100)},
+        ),
+        doc="The app, for events of an app.",
+        parts={
+            "app_id": "context.app.namespace.",
+            "app_name": "context.app.name.",
+            "app_version": "context.app.version.",
+        },
+    ),
+    Field(
+        path="device_info",
+        read=_parts_of(
+            "device",
+            {"brand": ("manufacturer", 100), "model": ("model", 100), "type": ("type", 100)},
+        ),
+        doc="The device, for events of an app.",
+        parts={
+            "brand": "context.device.manufacturer.",
+            "model": "context.device.model.",
+            "type": "context.device.type.",
+        },
+    ),
+    matched("user_data.em", "email"),
+    matched("user_data.ph", "phone_digits"),
+    matched("user_data.external_id", "external_id"),
+    matched("user_data.fn", "first_name_as_written", many=True),
+    matched("user_data.ln", "last_name_as_written", many=True),
+    matched("user_data.ge", "gender", many=True),
+    matched("user_data.db", "birthday", many=True),
+    matched("user_data.ct", "city_hashed", many=True),
+    matched("user_data.st", "state_hashed", many=True),
+    matched("user_data.zp", "zip", many=True),
+    matched("user_data.country", "country_hashed", many=True),
+    Field(
+        path="user_data.hashed_maids",
+        read=maids,
+        hashed=True,
+        person=True,
+        doc="The mobile advertising ids: Apple's in upper case, Google's in lower case.",
+    ),
+    Field(
+        path="user_data.click_id",
+        read=readers.click("epik", days=365),
+        person=True,
+        doc="Pinterest's click id (epik, _epik), from a page's address, properties or context; kept for a year.",
+    ),
+    Field(
+        path="user_data.partner_id",
+        read=readers.said("partner_id"),
+        doc="A partner's id of the visitor, such as a RampID: properties.partner_id.",
+    ),
+    Field(path="user_data.client_ip_address", read=readers.ip, doc="The person's public IP address: context.ip."),
+    Field(
+        path="user_data.client_user_agent",
+        read=readers.user_agent,
+        doc="The browser's own line: context.userAgent.",
+    ),
+    Field(path="custom_data.currency", read=readers.currency(), doc="The order's currency."),
+    Field(
+        path="custom_data.value",
+        read=readers.value(readers.plain),
+        doc="The order value under the workspace's one definition, as text; only with a currency.",
+    ),
+    Field(path="custom_data.order_id", read=readers.order_id, doc="The order's number."),
+    Field(path="custom_data.content_ids", read=readers.content_ids, doc="The products' ids, each once."),
+    Field(
+        path="custom_data.contents",
+        read=readers.contents(
+            {
+                "id": "id",
+                "item_name": "name",
+                "item_category": "category",
+                "item_brand": "brand",
+                "item_price": "price",
+                "quantity": "quantity",
+            },
+            readers.plain,
+        ),
+        doc="One line a product; returns and discount lines are left out.",
+        parts={
+            "id": "The product's id, the same as in the catalogue.",
+            "item_name": "The product's name.",
+            "item_category": "The product's category.",
+            "item_brand": "The product's brand.",
+            "item_price": "The price of one unit, as text.",
+            "quantity": "How many.",
+        },
+    ),
+    Field(path="custom_data.num_items", read=readers.units, doc="The number of units of all products."),
+    Field(
+        path="custom_data.content_name",
+        read=readers.only_item("name"),
+        doc="The product's name, where there is exactly one.",
+    ),
+    Field(
+        path="custom_data.content_category",
+        read=readers.said("category", "content_category"),
+        doc="The category: properties.category.",
+    ),
+    Field(
+        path="custom_data.content_brand",
+        read=readers.only_item("brand"),
+        doc="The product's brand, where there is exactly one.",
+    ),
+    Field(
+        path="custom_data.search_string",
+        read=readers.searched,
+        doc="What was searched for: properties.query, search_string, search_term or search.",
+    ),
+    Field(
+        path="custom_data.opt_out_type",
+        read=readers.limited("LDP"),
+        doc="LDP for people who asked for limited data use; Pinterest applies it by the state and country sent.",
+    ),
+)
+
+CUSTOM: Final = Custom(
+    parent="custom_data",
+    fields={
+        "content_brand": normalize.text,
+        "content_category": normalize.text,
+        "content_ids": readers.texts,
+        "content_name": normalize.text,
+        "currency": lambda given: given if isinstance(given, str) and re.fullmatch("[A-Z]{3}", given) else None,
+        "external_measurement_id": normalize.text,
+        "external_measurement_vendor_id": readers.whole,
+        "np": normalize.text,
+        "num_items": readers.whole,
+        "order_id": normalize.text,
+        "predicted_ltv": readers.plain,
+        "search_string": normalize.text,
+        "value": readers.plain,
+    },
+    other=None,  # one unknown name, and Pinterest refuses the request (HTTP 400)
+)
+
+
+def identified(person: Person, signal: Signal) -> bool:
+    """Pinterest's own rule: an e-mail, or a mobile advertising id, or IP address and user agent together."""
+    keys = person.keys
+    if "email" in keys or "idfa" in keys or "gaid" in keys:
+        return True
+    return readers.ip(signal) is not None and readers.user_agent(signal) is not None
+
+
+def objection(signal: Signal, settings: Mapping[str, str]) -> tuple[str, str] | None:  # noqa: ARG001
+    """Pinterest's own reason to withhold: its crawler's visits are no person's."""
+    agent = signal.event.context.get("userAgent")
+    if isinstance(agent, str) and "Pinterestbot" in agent:
+        return "pinterest_crawler", "The visitor is Pinterest's own crawler."
+    return None
+
+
+# ---------------------------------------------------------------------------------------------- asking
+
+
+def request(settings: dict[str, str], base: str, events: Sequence[bytes], test: bool) -> Request:
+    """One request with up to 1,000 encoded events; in test mode Pinterest checks them and records nothing."""
+    return Request(
+        method="POST",
+        url=f"{base.rstrip('/')}/v5/ad_accounts/{settings['ad_account']}/events{'?test=true' if test else ''}",
+        headers={"authorization": f"Bearer {settings['access_token']}", "content-type": "application/json"},
+        body=b"".join((b'{"data":[', b",".join(events), b"]}")),
+    )
+
+
+def check(settings: dict[str, str], base: str, now: int) -> Request:
+    """One made-up event in test mode: a conversion token can be used for nothing else."""
+    event = {
+        "event_name": "custom",
+        "action_source": "web",
+        "event_time": now // 1000,
+        "event_id": "signalpost-check",
+        "user_data": {"em": [normalize.sha256("check@example.com")]},
+    }
+    return request(settings, base, [msgspec.json.encode(event)], True)
+
+
+# ---------------------------------------------------------------------------------------------- answers
+
+REFUSALS: Final = {
+    4196: "Pinterest refused the event: a field is missing, unknown or has the wrong form.",
+}
+RETRIES: Final = {
+    8: "Pinterest takes no more requests for the moment.",
+    4197: "Pinterest has turned its event intake off for the moment.",
+}
+"""Pinterest did not look at the events."""
+
+BLOCKS: Final = {
+    2: "Pinterest does not accept the access token: make a new one in Ads Manager, Conversions.",
+    3: "The access token lacks the permission to send events (ads:write).",
+    29: "The access token may not send to this ad account: check the ad account's number and who made the token.",
+}
+"""Nothing can be sent until a person acts; the signals are kept. The codes count with HTTP 401, 403 and 404."""
+
+_TRANSIENT = re.compile(r"try again|tempora|timed? ?out|internal (?:server )?error|unavailable", re.IGNORECASE)
+
+
+def outcomes(response: Response, count: int) -> list[Outcome]:
+    """One outcome an event, read from the answer's list; without a list, from code and status."""
+    body = body_of(response)
+    status = response.status
+    code = body.get("code")
+    said = body.get("message")
+    if 200 <= status < 300 or status == 422:
+        # Which of the two a partly refused batch comes with is not documented; both are read alike.
+        listed = _listed(body)
+        if listed is not None and len(listed) == count:
+            return [_outcome(entry) for entry in listed]
+        if status == 422:
+            sentence = quoted("Pinterest did not process all events and does not say which.", said)
+            return split_or_refuse(count, code=str(code or 422), sentence=sentence)
+        return by_status("Pinterest", response, count, said)
+    known = code if isinstance(code, int) and not isinstance(code, bool) else None
+    if status in {401, 403, 404} and known in BLOCKS:
+        return all_alike(
+            Outcome(kind="blocked", code=str(known), sentence=quoted(BLOCKS[known], said), reached=False), count
+        )
+    if (status == 429 or status >= 500) and known in RETRIES:
+        return all_alike(
+            Outcome(
+                kind="retry", code=str(known), sentence=RETRIES[known], after=retry_after(response), reached=False
+            ),
+            count,
+        )
+    if status == 400 and known in REFUSALS:
+        return split_or_refuse(count, code=str(known), sentence=quoted(REFUSALS[known], said))
+    return by_status("Pinterest", response, count, said)
+
+
+def _listed(body: Mapping[str, Any]) -> list[Any] | None:
+    listed = body.get("events")
+    if listed is None and isinstance(body.get("details"), dict):
+        listed = body["details"].get("events")
+    return listed if isinstance(listed, list) else None
+
+
+def _outcome(entry: Any) -> Outcome:
+    said = entry if isinstance(entry, dict) else {}
+    error = said.get("error_message")
+    warning = said.get("warning_message")
+    match said.get("status"):
+        case "processed" if error or warning:
+            sentence = quoted("Pinterest took the event with a remark.", warning or error)
+            return Outcome(kind="warned", code="processed", sentence=sentence)
+        case "processed":
+            return Outcome(kind="accepted", code="processed", sentence="Pinterest took the event.")
+        case "failed" if isinstance(error, str) and _TRANSIENT.search(error):
+            sentence = quoted("Pinterest could not process the event for the moment.", error)
+            return Outcome(kind="retry", code="failed", sentence=sentence)
+        case "failed":
+            return Outcome(kind="refused", code="failed", sentence=quoted("Pinterest refused the event.", error))
+    return Outcome(kind="retry", code="unreadable", sentence="Pinterest's answer for the event is unreadable.")
+
+
+def explain_check(response: Response) -> tuple[bool, str]:
+    """Whether the credentials work, and a sentence that says what to do when not."""
+    found = outcomes(response, 1)[0]
+    if found.kind in {"accepted", "warned"}:
+        return True, "The access token may send to this ad account."
+    return False, f"{found.sentence} ({found.code})"
+
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+destination: Final = Destination(
+    name="pinterest",
+    title="Pinterest",
+    settings=(
+        Setting(name="ad_account", doc="The ad account's number (digits, at most 18)."),
+        Setting(
+            name="access_token",
+            doc="Ads Manager, Conversions, Set up API, Generate new token; it starts with pina_.",
+            secret=True,
+        ),
+    ),
+    default_base="https://api.pinterest.com",
+    events=EVENTS,
+    event_names=EVENT_NAMES,
+    custom_events=False,
+    fields=FIELDS,
+    custom=CUSTOM,
+    # Pinterest lists currencies of ad accounts, but an event's currency is any ISO 4217 code.
+    currencies=None,
+    limits=Limits(
+        batch=1_000,
+        requests_per_second=83,  # 5,000 a minute and ad account
+        # A third party's figure; Pinterest says only that events older than an hour count as offline.
+        oldest_ms=7 * DAY,
+        oldest_possible_ms=7 * DAY,
+        future_ms=HOUR // 6,
+        # Pinterest publishes no window. Segment's documentation says 24 hours.
+        dedupe_ms=24 * HOUR,
+    ),
+    purchase="checkout",
+    identified=identified,
+    identifier_hint="Pinterest needs an e-mail, a mobile advertising id, or IP address and user agent together; a phone, "
+    "an external id or a click id alone is not enough.",
+    objection=objection,
+    request=request,
+    outcomes=outcomes,
+    check=check,
+    explain_check=explain_check,
+)

@@ -1,0 +1,335 @@
+"""Small named readers, shared by the platforms' field tables: what a row reads from a signal.
+
+Each gives a clean value or None, never something empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal, InvalidOperation
+from operator import attrgetter
+from typing import Any
+
+from signalpost import normalize
+from signalpost.events import Item, Signal
+from signalpost.mapping import Read
+
+DAY_MS = 86_400_000
+
+
+# ---------------------------------------------------------------------------------------------- the event
+
+
+def platform_event(signal: Signal) -> str:
+    """What the platform calls the event."""
+    return signal.platform_event
+
+
+def event_id(signal: Signal) -> str:
+    """What the platform deduplicates on."""
+    return signal.event_id
+
+
+def time_in_seconds(signal: Signal) -> int:
+    """When it happened, Unix seconds; a clock that runs ahead is held to the time of receipt."""
+    event = signal.event
+    return (event.time if event.time < event.received_at else event.received_at) // 1000
+
+
+def always(value: Any) -> Read:
+    """The same for every event."""
+    return lambda signal: value
+
+
+def nothing(signal: Signal) -> None:  # noqa: ARG001
+    """For rows that only a setting can fill."""
+
+
+def limited(value: Any) -> Read:
+    """`value` for a person who asked for limited data use."""
+    return lambda signal: value if signal.limited else None
+
+
+# ---------------------------------------------------------------------------------------------- where and with what
+
+
+def ip(signal: Signal) -> str | None:
+    """The person's public address."""
+    return normalize.public_ip(signal.event.context.get("ip"))
+
+
+def user_agent(signal: Signal) -> str | None:
+    """The browser's own line."""
+    found = signal.event.context.get("userAgent")
+    return normalize.user_agent(found) if found else None
+
+
+def locale(signal: Signal) -> str | None:
+    """The browser's locale as BCP 47."""
+    found = signal.event.context.get("locale")
+    return normalize.locale(found) if found else None
+
+
+def language(signal: Signal) -> str | None:
+    """The browser's language, two letters."""
+    found = signal.event.context.get("locale")
+    return normalize.language(found) if found else None
+
+
+def page_url(signal: Signal) -> str | None:
+    """The page's address: `context.page.url`, else `properties.url` or `properties.order_status_url`."""
+    event = signal.event
+    page = event.context.get("page")
+    if page.__class__ is dict:
+        found = normalize.url(page.get("url"))  # type: ignore[union-attr]
+        if found is not None:
+            return found
+    properties = event.properties
+    return normalize.url(properties.get("url")) or normalize.url(properties.get("order_status_url"))
+
+
+def referrer(signal: Signal) -> str | None:
+    """Where the visitor came from: `context.page.referrer`."""
+    page = signal.event.context.get("page")
+    if page.__class__ is not dict:
+        return None
+    return normalize.url(page.get("referrer"))  # type: ignore[union-attr]
+
+
+def click(name: str, *, days: int) -> Read:
+    """A click or browser id of the person, if it was seen before the event and at most `days` days before."""
+    longest = days * DAY_MS
+
+    def read(signal: Signal) -> str | None:
+        seen = signal.person.clicks.get(name)
+        if seen is None:
+            return None
+        value, when = seen
+        # A click after the event did not lead to it (the browser's clock may run a minute ahead).
+        age = signal.event.time - when
+        return normalize.click_id(value) if -60_000 <= age <= longest else None
+
+    return read
+
+
+# ---------------------------------------------------------------------------------------------- what was bought
+
+
+def amount(value: Any) -> Decimal | None:
+    """An amount of money a platform can take: finite, not negative, below 10^15; None for anything else."""
+    if value.__class__ is not Decimal:
+        if value is None or isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            return None
+        try:
+            value = Decimal(str(value).strip())
+        except InvalidOperation:
+            return None
+    if not value.is_finite() or value.is_signed() or value.adjusted() >= 15 or value.as_tuple().exponent < -12:
+        return None
+    return value  # type: ignore[no-any-return]
+
+
+def plain(value: Any) -> str | None:
+    """An amount as text in plain notation (`84.50`), never with an exponent."""
+    found = amount(value)
+    return None if found is None else format(found, "f")
+
+
+def currency(known: frozenset[str] | None = None) -> Read:
+    """The order's currency; None where the platform does not list it."""
+
+    def read(signal: Signal) -> str | None:
+        code = signal.order.currency
+        return code if code and (known is None or code in known) else None
+
+    return read
+
+
+def value(write: Callable[[Any], Any], known: frozenset[str] | None = None) -> Read:
+    """The order value; None without a currency the platform lists, because it would be taken for another one."""
+
+    def read(signal: Signal) -> Any:
+        order = signal.order
+        if order.value is None or not order.currency or (known is not None and order.currency not in known):
+            return None
+        return write(order.value)
+
+    return read
+
+
+def order_id(signal: Signal) -> str | None:
+    """The order's number."""
+    return signal.order.id or None
+
+
+def contents(names: dict[str, str], write: Callable[[Any], Any] = amount) -> Read:
+    """A list with one object a product: `names` maps the platform's names to those of `Item`.
+
+    Lines that are no products are left out: returns (quantity below one), discounts (a negative price) and lines
+    that say neither which product nor its name.
+    """
+    texts = tuple((theirs, ours) for theirs, ours in names.items() if ours not in {"price", "quantity"})
+    labels = tuple(theirs for theirs, _ in texts)
+    read_texts = attrgetter(*(ours for _, ours in texts))
+    price_name = next(theirs for theirs, ours in names.items() if ours == "price")
+    quantity_name = next(theirs for theirs, ours in names.items() if ours == "quantity")
+
+    def read(signal: Signal) -> list[dict[str, Any]] | None:
+        made = []
+        for item in signal.order.items:
+            if not _is_product(item):
+                continue
+            line: dict[str, Any] = {}
+            for label, found in zip(labels, read_texts(item), strict=True):
+                if found and not found.isspace():
+                    line[label] = found
+            if item.price is not None:
+                price = write(item.price)
+                if price is not None:
+                    line[price_name] = price
+            line[quantity_name] = item.quantity
+            made.append(line)
+        return made or None
+
+    return read
+
+
+LARGEST_COUNT = 2**63 - 1
+"""Both platforms' integers are 64 bits wide at most."""
+
+
+def _is_product(item: Item) -> bool:
+    quantity = item.quantity
+    if quantity < 1 or quantity > LARGEST_COUNT:
+        return False
+    price = item.price
+    if price is not None and price.is_signed():
+        return False
+    return bool((item.id and not item.id.isspace()) or (item.name and not item.name.isspace()))
+
+
+def _products(signal: Signal) -> Iterable[Item]:
+    return (item for item in signal.order.items if _is_product(item))
+
+
+def content_ids(signal: Signal) -> list[str] | None:
+    """Each product's id once, in order."""
+    items = signal.order.items
+    if not items:
+        return None
+    found = [item.id for item in items if item.id and _is_product(item) and not item.id.isspace()]
+    if len(found) > 1:
+        found = list(dict.fromkeys(found))
+    return found or None
+
+
+def units(signal: Signal) -> int | None:
+    """The number of units of all products."""
+    items = signal.order.items
+    if not items:
+        return None
+    total = 0
+    for item in items:
+        if _is_product(item):
+            total += item.quantity
+    return total if 0 < total <= LARGEST_COUNT else None
+
+
+def only_item(attribute: str) -> Read:
+    """A fact of the event's product where there is exactly one."""
+    get = attrgetter(attribute)
+
+    def read(signal: Signal) -> str | None:
+        items = signal.order.items
+        if len(items) != 1 or not _is_product(items[0]):
+            return None
+        return normalize.text(get(items[0]))
+
+    return read
+
+
+# ---------------------------------------------------------------------------------------------- what else it says
+
+
+def said(*names: str) -> Read:
+    """The first of these properties that has a text."""
+    if len(names) == 1:
+        only = names[0]
+
+        def read_one(signal: Signal) -> str | None:
+            found = signal.event.properties.get(only)
+            return None if found is None else normalize.text(found)
+
+        return read_one
+
+    def read(signal: Signal) -> str | None:
+        properties = signal.event.properties
+        for name in names:
+            found = properties.get(name)
+            if found is not None:
+                clean = normalize.text(found)
+                if clean is not None:
+                    return clean
+        return None
+
+    return read
+
+
+def one_of(name: str, allowed: frozenset[str]) -> Read:
+    """A property, if it has one of the words the platform knows."""
+
+    def read(signal: Signal) -> str | None:
+        found = signal.event.properties.get(name)
+        return found if found.__class__ is str and found in allowed else None
+
+    return read
+
+
+def searched(signal: Signal) -> str | None:
+    """What was searched for: `query`, `search_string`, `search_term` or `search`; not if it is an e-mail address."""
+    found = _searched(signal)
+    return None if found is None or normalize.email(found) else found
+
+
+_searched = said("query", "search_string", "search_term", "search")
+
+
+# ---------------------------------------------------------------------------------------------- cleaners of own fields
+
+
+def whole(given: Any) -> int | None:
+    """A whole number from a number or its text; None for anything else."""
+    if isinstance(given, bool):
+        return None
+    if isinstance(given, str):
+        try:
+            given = Decimal(given.strip())
+        except InvalidOperation:
+            return None
+    if isinstance(given, (float, Decimal)):
+        if given != given or given in (float("inf"), float("-inf")) or given != int(given):  # noqa: PLR0124
+            return None
+        given = int(given)
+    return given if isinstance(given, int) and abs(given) <= LARGEST_COUNT else None
+
+
+def texts(given: Any) -> list[str] | None:
+    """A list of texts from a list or from one text; None when none is left."""
+    parts = given if isinstance(given, list) else [given]
+    found = [clean for part in parts if (clean := normalize.text(part)) is not None]
+    return found or None
+
+
+def scalar(given: Any) -> str | int | float | bool | list[Any] | None:
+    """A single value, or a list of them, for a field the platform does not describe; None for empty ones."""
+    if isinstance(given, bool):
+        return given
+    if isinstance(given, int):
+        return given if abs(given) <= LARGEST_COUNT else None
+    if isinstance(given, float):
+        return given if abs(given) != float("inf") and given == given else None  # noqa: PLR0124
+    if isinstance(given, str):
+        return normalize.text(given)
+    if isinstance(given, list):
+        return [clean for part in given if not isinstance(part, list) and (clean := scalar(part)) is not None] or None
+    return None

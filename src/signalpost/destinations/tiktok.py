@@ -1,0 +1,510 @@
+"""TikTok Events API ("2.0", carried on v1.3): names, fields, request and answers.
+
+Facts from TikTok's portal: report events (1771101303285761), parameters (1771101151059969), supported events
+(1771101186666498). `/event/track/` answers HTTP 200 to nearly everything: the body's `code` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from signalpost.destinations import readers
+from signalpost.destinations.answers import all_alike, body_of, by_status, quoted, retry_after, split_or_refuse
+from signalpost.destinations.contract import (
+    Custom,
+    Destination,
+    Field,
+    Limits,
+    Outcome,
+    Request,
+    Response,
+    Setting,
+)
+from signalpost.errors import ConfigError
+from signalpost.events import Person, Signal
+from signalpost.mapping import matched
+
+# ---------------------------------------------------------------------------------------------- names
+
+EVENTS: Final = {
+    "Order Completed": "Purchase",
+    "Checkout Started": "InitiateCheckout",
+    "Payment Info Entered": "AddPaymentInfo",
+    "Product Added": "AddToCart",
+    "Product Added to Wishlist": "AddToWishlist",
+    "Product Viewed": "ViewContent",
+    "Products Searched": "Search",
+    "Page Viewed": "PageView",
+    "Signed Up": "CompleteRegistration",
+    "Lead Generated": "Lead",
+    "Form Submitted": "Lead",
+    "Contact Made": "Contact",
+    "Download Link Clicked": "Download",
+    "Location Searched": "FindLocation",
+    "Product Customized": "CustomizeProduct",
+    "Appointment Scheduled": "Schedule",
+    "Application Submitted": "SubmitApplication",
+    "Application Approved": "ApplicationApproval",
+    "Trial Started": "StartTrial",
+    "Subscription Started": "Subscribe",
+    # Own names of ours: TikTok reports custom events and builds audiences of them, but does not optimise for them.
+    "First Purchase": "FirstPurchase",
+    "Second Purchase": "SecondPurchase",
+    "Repeat Purchase": "RepeatPurchase",
+}
+
+EVENT_NAMES: Final = frozenset(
+    {
+        "AddPaymentInfo",
+        "AddToCart",
+        "AddToWishlist",
+        "ApplicationApproval",
+        "CompleteRegistration",
+        "Contact",
+        "CustomizeProduct",
+        "Download",
+        "FindLocation",
+        "InitiateCheckout",
+        "Lead",
+        # TikTok's help page writes PageView, its own tag manager template Pageview; it does not say which deduplicates.
+        "PageView",
+        "Purchase",
+        "Schedule",
+        "Search",
+        "StartTrial",
+        "SubmitApplication",
+        "Subscribe",
+        "ViewContent",
+        # Renamed or retired in May 2025, still taken.
+        "ClickButton",
+        "CompletePayment",
+        "PlaceAnOrder",
+        "SubmitForm",
+    }
+)
+
+# TikTok lists what it takes; on another code it says nothing, so amounts in one are not sent (BUB track.go).
+CURRENCIES: Final = frozenset(
+    """
+    AED ARS AUD BDT BHD BIF BOB BRL CAD CHF CLP CNY COP CRC CZK DKK DZD EGP EUR GBP GTQ HKD HNL HUF IDR ILS INR ISK
+    JPY KES KHR KRW KWD KZT MAD MOP MXN MYR NGN NIO NOK NZD OMR PEN PHP PKR PLN PYG QAR RON RUB SAR SEK SGD THB TRY
+    TWD UAH USD VES VND ZAR
+    """.split()
+)
+
+# ---------------------------------------------------------------------------------------------- fields
+
+
+def customer_type(signal: Signal) -> str | None:
+    """`new` or `returning`: as the event says, or as the derived event's name implies."""
+    return _said_customer_type(signal) or _IMPLIED.get(signal.name)
+
+
+_said_customer_type = readers.one_of("customer_type", frozenset({"new", "returning"}))
+_IMPLIED = {"First Purchase": "new", "Second Purchase": "returning", "Repeat Purchase": "returning"}
+
+
+def content_type(signal: Signal) -> str | None:
+    """`product`, unless the event says `product_group`; only with products."""
+    if not signal.order.items:
+        return None
+    return _said_content_type(signal) or ("product" if readers.content_ids(signal) else None)
+
+
+_said_content_type = readers.one_of("content_type", frozenset({"product", "product_group"}))
+
+FIELDS: Final = (
+    Field(path="event", read=readers.platform_event, doc="TikTok's name of the event."),
+    Field(
+        path="event_time",
+        read=readers.time_in_seconds,
+        doc="When it happened, Unix seconds; never later than when Signalpost received it.",
+    ),
+    Field(
+        path="event_id",
+        read=readers.event_id,
+        doc="What TikTok deduplicates on, together with the event's name: share it with the pixel.",
+    ),
+    Field(
+        path="limited_data_use",
+        read=readers.limited(True),
+        doc="Sent for people who asked for limited data use; TikTok needs a public IP address with it.",
+    ),
+    matched("user.email", "email"),
+    matched("user.phone", "phone"),
+    matched("user.external_id", "external_id"),
+    matched("user.first_name", "first_name"),
+    matched("user.last_name", "last_name"),
+    matched("user.city", "city"),
+    matched("user.state", "state"),
+    matched("user.zip_code", "zip"),
+    matched("user.country", "country"),
+    Field(
+        path="user.ttclid",
+        read=readers.click("ttclid", days=28),
+        person=True,
+        doc="TikTok's click id, from a page's address, properties or context; kept with the person for 28 days.",
+    ),
+    Field(
+        path="user.ttp",
+        read=readers.click("ttp", days=400),
+        person=True,
+        doc="The pixel's _ttp cookie, from properties or context; kept with the person for 13 months.",
+    ),
+    Field(path="user.ip", read=readers.ip, doc="The person's public IP address: context.ip."),
+    Field(path="user.user_agent", read=readers.user_agent, doc="The browser's own line: context.userAgent."),
+    Field(path="user.locale", read=readers.locale, doc="The browser's locale, such as en-GB: context.locale."),
+    Field(
+        path="page.url",
+        read=readers.page_url,
+        setting="website",
+        doc="The page's address, without e-mail addresses in it: context.page.url, properties.url or "
+        "order_status_url, else the destination's website.",
+    ),
+    Field(path="page.referrer", read=readers.referrer, doc="Where the visitor came from: context.page.referrer."),
+    Field(
+        path="properties.contents",
+        read=readers.contents(
+            {
+                "content_id": "id",
+                "content_name": "name",
+                "content_category": "category",
+                "brand": "brand",
+                "price": "price",
+                "quantity": "quantity",
+            }
+        ),
+        doc="One line a product; returns and discount lines are left out.",
+        parts={
+            "content_id": "The product's id, the same as in the catalogue.",
+            "content_name": "The product's name.",
+            "content_category": "The product's category.",
+            "brand": "The product's brand.",
+            "price": "The price of one unit.",
+            "quantity": "How many.",
+        },
+    ),
+    Field(path="properties.content_ids", read=readers.content_ids, doc="The products' ids, each once."),
+    Field(
+        path="properties.content_type",
+        read=content_type,
+        doc="product, or product_group where properties.content_type says so.",
+    ),
+    Field(
+        path="properties.currency",
+        read=readers.currency(CURRENCIES),
+        doc="The order's currency, if TikTok lists it.",
+    ),
+    Field(
+        path="properties.value",
+        read=readers.value(readers.amount, CURRENCIES),
+        doc="The order value under the workspace's one definition, an exact number; only with a currency.",
+    ),
+    Field(path="properties.num_items", read=readers.units, doc="The number of units of all products."),
+    Field(path="properties.order_id", read=readers.order_id, doc="The order's number."),
+    Field(
+        path="properties.search_string",
+        read=readers.searched,
+        doc="What was searched for: properties.query, search_string, search_term or search.",
+    ),
+    Field(path="properties.description", read=readers.said("description"), doc="properties.description."),
+    Field(path="properties.shop_id", read=readers.said("shop_id"), doc="properties.shop_id."),
+    Field(
+        path="properties.customer_type",
+        read=customer_type,
+        doc="new or returning: properties.customer_type, or what First, Second and Repeat Purchase imply.",
+    ),
+    Field(
+        path="properties.delivery_category",
+        read=readers.one_of("delivery_category", frozenset({"in_store", "curbside", "home_delivery"})),
+        doc="in_store, curbside or home_delivery: properties.delivery_category.",
+    ),
+)
+
+CUSTOM: Final = Custom(
+    parent="properties",
+    fields={
+        "content_ids": readers.texts,
+        "content_type": lambda given: given if given in ("product", "product_group") else None,
+        "currency": lambda given: given if given in CURRENCIES else None,
+        "customer_type": lambda given: given if given in ("new", "returning") else None,
+        "num_items": readers.whole,
+        "value": readers.amount,
+    },
+    other=readers.scalar,  # TikTok takes names it does not know, and ignores them
+)
+
+
+def identified(person: Person, signal: Signal) -> bool:
+    """Whether there is anything TikTok can match: a key of the person, a click id, or IP address and user agent."""
+    keys = person.keys
+    if "email" in keys or "phone" in keys or "external_id" in keys:
+        return True
+    if _ttclid(signal) or _ttp(signal):
+        return True
+    return readers.ip(signal) is not None and readers.user_agent(signal) is not None
+
+
+_ttclid = readers.click("ttclid", days=28)
+_ttp = readers.click("ttp", days=400)
+
+
+def objection(signal: Signal, settings: Mapping[str, str]) -> tuple[str, str] | None:
+    """TikTok's own reasons to withhold: no page address, or limited data use without a public IP address."""
+    if signal.limited and readers.ip(signal) is None:
+        return (
+            "limited_without_ip",
+            "The person asked for limited data use, which TikTok honours only with a public IP address; the event has none.",
+        )
+    if not settings.get("website") and readers.page_url(signal) is None:
+        return (
+            "no_page_url",
+            "TikTok wants a page address on every web event; set the destination's website for events that have none.",
+        )
+    return None
+
+
+# ---------------------------------------------------------------------------------------------- asking
+
+
+def request(settings: dict[str, str], base: str, events: Sequence[bytes], test: bool) -> Request:
+    """One request with up to 1,000 encoded events; in test mode they show only in the Test Events tab.
+
+    Raises `ConfigError` in test mode without a `test_code`: such events would count as real ones.
+    """
+    envelope = [b'{"event_source":"web","event_source_id":', _text(settings["pixel"])]
+    if test:
+        if not settings.get("test_code"):
+            raise ConfigError(("tiktok: test events need test_code (Events Manager, Test Events)",))
+        envelope += [b',"test_event_code":', _text(settings["test_code"])]
+    if settings.get("partner_name"):
+        envelope += [b',"partner_name":', _text(settings["partner_name"])]
+    envelope += [b',"data":[', b",".join(events), b"]}"]
+    return Request(
+        method="POST",
+        url=f"{base.rstrip('/')}/open_api/v1.3/event/track/",  # without the trailing slash it is a 404
+        headers=_headers(settings),
+        body=b"".join(envelope),
+    )
+
+
+def _headers(settings: Mapping[str, str]) -> dict[str, str]:
+    return {"access-token": settings["access_token"], "content-type": "application/json"}
+
+
+_text = msgspec.json.encode
+
+
+def check(settings: dict[str, str], base: str, now: int) -> Request:  # noqa: ARG001
+    """With an advertiser: look the pixel up. Without: an event without a time, which TikTok must refuse as such."""
+    if settings.get("advertiser"):
+        query = urlencode({"advertiser_id": settings["advertiser"], "code": settings["pixel"]})
+        return Request(
+            method="GET",
+            url=f"{base.rstrip('/')}/open_api/v1.3/pixel/list/?{query}",
+            headers={"access-token": settings["access_token"]},
+        )
+    # A token made in Events Manager may send events and nothing else, so nothing harmless can be asked with it.
+    # An event that cannot be taken tells all the same: 40105 bad token, 40001 no rights, 40002 token and pixel are good.
+    body = msgspec.json.encode(
+        {
+            "event_source": "web",
+            "event_source_id": settings["pixel"],
+            "test_event_code": settings.get("test_code") or "TEST00000",
+            "data": [{"event": "Signalpost check", "user": {}, "page": {"url": "https://example.com/"}}],
+        }
+    )
+    return Request(
+        method="POST", url=f"{base.rstrip('/')}/open_api/v1.3/event/track/", headers=_headers(settings), body=body
+    )
+
+
+# ---------------------------------------------------------------------------------------------- answers
+
+# From the code enum of TikTok's Python SDK (2023) and what integrators report; the official appendix says no more.
+# Codes whose class differs between sources are held back rather than dropped.
+
+RETRIES: Final = {
+    40016: "TikTok takes no more of these requests for the moment.",
+    40100: "TikTok takes no more requests for the moment.",
+    40132: "TikTok takes no more requests for the moment.",
+    40133: "TikTok takes no more requests of this advertiser for the moment.",
+    60001: "TikTok is under maintenance.",
+    61000: "TikTok takes no more requests for the moment.",
+}
+"""TikTok did not look at the events."""
+
+TROUBLES: Final = {
+    40200: "A task inside TikTok failed.",
+    40201: "A task inside TikTok is not ready.",
+    40202: "Two writes inside TikTok were in each other's way.",
+    40700: "A service inside TikTok refused the request.",
+    50000: "TikTok has trouble of its own.",
+    50002: "TikTok took too long inside.",
+}
+"""TikTok failed; it may have taken the events first. All other codes from 50000 to 59999 are of this kind."""
+
+BLOCKS: Final = {
+    40001: "The access token may not send to this pixel: the person who made it must be admin or operator of the "
+    "account, and the pixel code must be right.",
+    40003: "TikTok forbids this access token to send here.",
+    40006: "TikTok no longer knows this version of its API: update Signalpost.",
+    40007: "TikTok knows no such pixel: check the pixel code.",
+    40008: "TikTok no longer offers this: update Signalpost.",
+    40009: "TikTok's sandbox does not take events: use test_code instead.",
+    40010: "TikTok does not take events at this address: check the endpoint.",
+    40013: "TikTok's sandbox does not know this advertiser.",
+    40051: "TikTok no longer knows this version of its API: update Signalpost.",
+    40063: "TikTok does not know the partner name: take partner_name out of the workspace file.",
+    40101: "TikTok does not accept the app behind the access token.",
+    40102: "The access token has expired: make a new one in Events Manager.",
+    40103: "The access token has expired: make a new one in Events Manager.",
+    40104: "There is no access token: is the environment variable set?",
+    40105: "The access token is wrong: copy it again from Events Manager, without the word Bearer.",
+    40106: "The access token belongs to nobody TikTok knows.",
+    40107: "The access token is no longer good: make a new one in Events Manager.",
+    40108: "The access token is no longer good: make a new one in Events Manager.",
+    40110: "The access token is no longer good: make a new one in Events Manager.",
+    40113: "TikTok has closed the app behind the access token.",
+    40115: "TikTok does not accept the access token.",
+    40116: "TikTok does not accept the access token.",
+    40117: "The app behind the access token may not send events.",
+    40118: "The app behind the access token is not on TikTok's list for this.",
+    40124: "TikTok has not approved the developer behind the access token.",
+    40125: "The access token may not do this.",
+    40130: "The access token lacks the permission to report conversion events.",
+    40300: "TikTok knows no such advertiser.",
+    40301: "The person behind the access token has no role at this advertiser.",
+    40302: "TikTok knows no such advertiser.",
+    40400: "TikTok knows no such address: check the endpoint.",
+    41000: "TikTok has blocked this.",
+    41001: "TikTok has taken this interface offline: update Signalpost.",
+    41002: "TikTok has taken fields of this interface offline: update Signalpost.",
+    70001: "TikTok does not accept this kind of access token.",
+}
+"""Nothing can be sent until a person acts; the signals are kept."""
+
+REFUSALS: Final = {
+    40000: "TikTok refused the event as malformed.",
+    40002: "TikTok refused the event: a field is missing or has the wrong form.",
+    40011: "TikTok takes fewer events at once.",
+    40061: "TikTok takes fewer events at once.",
+    40062: "TikTok says that a personal value was not hashed.",
+}
+"""One bad event makes TikTok refuse the whole batch, so a batch is halved until the bad one stands alone."""
+
+DUPLICATE: Final = 40050
+PARTIAL: Final = 20001
+
+
+def outcomes(response: Response, count: int) -> list[Outcome]:
+    """One outcome an event. TikTok answers for the batch as a whole, by `code`, with HTTP 200 even for refusals."""
+    body = body_of(response)
+    code = body.get("code")
+    said = body.get("message")
+    if response.status >= 500 or response.status in {408, 429} or isinstance(code, bool) or not isinstance(code, int):
+        return by_status("TikTok", response, count, said)
+    name = str(code)
+    if code == 0:
+        if 200 <= response.status < 300:
+            return all_alike(Outcome(kind="accepted", code=name, sentence="TikTok took the event."), count)
+        return by_status("TikTok", response, count, said)
+    if code == PARTIAL:
+        # TikTok took some of the events and does not say which. Asked again in halves, with the same event ids inside
+        # its 48 hours, it drops what it has and names the bad one in the end.
+        sentence = quoted("TikTok took only a part.", said)
+        return all_alike(Outcome(kind="split" if count > 1 else "warned", code=name, sentence=sentence), count)
+    if code == DUPLICATE:
+        return all_alike(Outcome(kind="warned", code=name, sentence="TikTok already has this request."), count)
+    if code in {40101, 40102} and "frequen" in str(said).lower():  # an older meaning of these two, still seen
+        return all_alike(
+            Outcome(kind="retry", code=name, sentence=RETRIES[40100], after=retry_after(response), reached=False), count
+        )
+    if code in RETRIES:
+        return all_alike(
+            Outcome(kind="retry", code=name, sentence=RETRIES[code], after=retry_after(response), reached=False), count
+        )
+    if code in TROUBLES or 50000 <= code <= 59999:
+        sentence = quoted(TROUBLES.get(code, "TikTok has trouble of its own."), said)
+        return all_alike(Outcome(kind="retry", code=name, sentence=sentence, after=retry_after(response)), count)
+    if code in BLOCKS:
+        return all_alike(
+            Outcome(kind="blocked", code=name, sentence=quoted(BLOCKS[code], said), reached=False), count
+        )
+    sentence = quoted(REFUSALS.get(code, "TikTok refused the event with a code we do not know."), said)
+    return split_or_refuse(count, code=name, sentence=sentence)
+
+
+def explain_check(response: Response) -> tuple[bool, str]:
+    """Whether the credentials work, and a sentence that says what to do when not."""
+    body = body_of(response)
+    code = body.get("code")
+    if isinstance(code, int) and not isinstance(code, bool):
+        if code == 0:
+            data = body.get("data")
+            pixels = data.get("pixels") if isinstance(data, dict) else None
+            if pixels == []:
+                return False, "The access token works, but this advertiser has no such pixel: check the pixel code."
+            return True, "The access token may send to this pixel."
+        if code == 40002 and response.status < 500:
+            return True, "The access token may send to this pixel (TikTok refused an event without a time, as it should)."
+        if code == 40001:
+            return False, f"{BLOCKS[code]} A token made in Events Manager can be checked only without `advertiser`."
+    found = outcomes(response, 1)[0]
+    return found.kind in {"accepted", "warned"}, f"{found.sentence} ({found.code})"
+
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+destination: Final = Destination(
+    name="tiktok",
+    title="TikTok",
+    settings=(
+        Setting(name="pixel", doc="The pixel's code, such as C4A1B2C3D4E5F6G7H8I9 (not its numeric id)."),
+        Setting(
+            name="access_token",
+            doc="Events Manager, the pixel, Settings, Generate Access Token.",
+            secret=True,
+        ),
+        Setting(
+            name="website",
+            doc="The shop's address, sent as page address with events that have none (TikTok wants one).",
+            required=False,
+        ),
+        Setting(
+            name="advertiser",
+            doc="The advertiser's id: lets `check` look the pixel up when the token belongs to a developer app.",
+            required=False,
+        ),
+    ),
+    default_base="https://business-api.tiktok.com",
+    events=EVENTS,
+    event_names=EVENT_NAMES,
+    custom_events=True,
+    fields=FIELDS,
+    custom=CUSTOM,
+    currencies=CURRENCIES,
+    limits=Limits(
+        batch=1_000,  # more, and the whole request is refused
+        requests_per_second=1_000,
+        # TikTok names no oldest age for web events. Its longest click window is 28 days, its default 7: older events
+        # match nothing by default. Raise `oldest` where the account's window is longer.
+        oldest_ms=7 * DAY,
+        oldest_possible_ms=28 * DAY,
+        future_ms=HOUR // 6,
+        dedupe_ms=48 * HOUR,
+    ),
+    purchase="Purchase",
+    identified=identified,
+    identifier_hint="TikTok needs an e-mail, a phone, an external id, a click id, or IP address and user agent together.",
+    objection=objection,
+    request=request,
+    outcomes=outcomes,
+    check=check,
+    explain_check=explain_check,
+)
