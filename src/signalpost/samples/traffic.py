@@ -70,7 +70,7 @@ DIRT: dict[str, Kind] = {
     "junk_traits": Kind(0.01, "checkouts", 'e-mail "null", phone "undefined", city "(not set)"', False),
     "junk_user": Kind(0.004, "checkouts", 'user id "undefined" or "null"', False),
     "huge_quantity": Kind(0.002, "visits", "2,343,434,535 pieces into the cart, as seen for real", False),
-    "back_office": Kind(0.08, "invoices", "real: write-offs, fees, bad debts, booked like an order", True),
+    "back_office": Kind(0.088, "invoices", "real: write-offs, fees, bad debts, booked like an order", True),
     "no_order_named": Kind(1.0, "cancellations", "real: a refund or cancellation names no order", False),
 }
 # fmt: on
