@@ -112,8 +112,7 @@ def write_orders(source: Path, target: Path) -> None:
 def write_sessions(source: Path, target: Path) -> None:
     """Write the OTTO sessions as plain CSV, ordered by time."""
     rows = duckdb.execute(
-        "select session, ts_ms, type, aid from read_parquet(?, file_row_number = true)"
-        " order by ts_ms, file_row_number",
+        "select session, ts_ms, type, aid from read_parquet(?, file_row_number = true) order by 2, file_row_number",
         [str(source)],
     ).fetchall()
     with target.open("w", encoding="utf-8", newline="") as file:
