@@ -50,7 +50,7 @@ from signalpost.vocabulary import CANONICAL_EVENTS, canonical
 
 __all__ = [
     "Consent", "Destination", "Identity", "Mistake", "Orders", "Platform", "Retention", "Server", "Source",
-    "Workspace", "check", "duration", "load", "schema",
+    "Workspace", "check", "duration", "load", "objection", "schema",
 ]  # fmt: skip
 
 FILE = "signalpost.yaml"
@@ -91,6 +91,19 @@ class PlatformLimits(Protocol):
     def batch(self) -> int: ...
     @property
     def oldest_ms(self) -> int: ...
+    @property
+    def oldest_possible_ms(self) -> int | None: ...
+
+
+class PlatformCustom(Protocol):
+    """What `mapping.Custom` is to this file."""
+
+    @property
+    def parent(self) -> str: ...
+    @property
+    def fields(self) -> Mapping[str, object]: ...
+    @property
+    def other(self) -> object | None: ...
 
 
 class Platform(Protocol):
@@ -106,6 +119,8 @@ class Platform(Protocol):
     def event_names(self) -> frozenset[str]: ...
     @property
     def custom_events(self) -> bool: ...
+    @property
+    def custom(self) -> PlatformCustom: ...
     @property
     def currencies(self) -> frozenset[str] | None: ...
     @property
@@ -171,6 +186,15 @@ def duration(text: str) -> int:
     if milliseconds > _LONGEST:
         raise ValueError("a duration is at most 100 years")
     return milliseconds
+
+
+def objection(name: str, answer: str) -> str | None:
+    """Return what is wrong with `answer` for the workspace's option `name`, as a sentence, or None."""
+    notes = Notes("")
+    value = Value(path=name, line=0, column=0, key_line=0, kind="scalar", raw=answer, text=answer)
+    option = next(one for one in _fields(Workspace) if one.name == name)
+    Reading(notes, _CHECKS, {}).read(value, option.type)
+    return notes.mistakes[0].sentence if notes.mistakes else None
 
 
 def schema(catalog: Catalog) -> dict[str, Any]:
@@ -352,8 +376,9 @@ class _Checking:
 
     def _limits(self, value: Value, fields: dict[str, Any], platform: Platform) -> None:
         oldest, batch = fields["oldest"], fields["batch"]
-        if isinstance(oldest, str) and duration(oldest) > platform.limits.oldest_ms:
-            most = _days(platform.limits.oldest_ms)
+        most_ms = platform.limits.oldest_possible_ms or platform.limits.oldest_ms
+        if isinstance(oldest, str) and duration(oldest) > most_ms:
+            most = _days(most_ms)
             self.notes.at(
                 value.entries["oldest"],
                 f"`{value.path}.oldest` is more than {platform.title} takes: at most {most}.",
@@ -363,6 +388,15 @@ class _Checking:
                 value.entries["batch"],
                 f"`{value.path}.batch` is more than {platform.title} takes: at most {platform.limits.batch}.",
             )
+        properties = value.find("properties") if "properties" in value.entries else None
+        for name, entry in properties.entries.items() if properties is not None else ():
+            if platform.custom.other is None and name not in platform.custom.fields:
+                self.notes.place(
+                    entry.key_line,
+                    entry.column,
+                    entry.path,
+                    f"{platform.title} takes no `{platform.custom.parent}.{name}`.{did_you_mean(name, platform.custom.fields)}",
+                )
         endpoint = value.entries.get("endpoint")
         if endpoint is not None and isinstance(fields["endpoint"], str):
             parts = urlsplit(fields["endpoint"])

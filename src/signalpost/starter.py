@@ -1,0 +1,155 @@
+"""The first workspace file: written from a few answers, with a sentence beside each line, ready to be checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from signalpost import config
+from signalpost.marked import did_you_mean
+
+
+class Answers(Struct, frozen=True, kw_only=True):
+    """What `signalpost init` asks."""
+
+    workspace: str = "my-shop"
+    environment: Literal["production", "test"] = "production"
+    currency: str = "USD"
+    country: str = "US"
+    order_value: Literal["gross", "net"] = "net"
+    platforms: tuple[str, ...] = ("tiktok", "pinterest")
+
+
+class Question(Struct, frozen=True):
+    """One of them: the field of `Answers`, and the words."""
+
+    name: str
+    text: str
+
+
+QUESTIONS = (
+    Question("workspace", "Short name of the brand"),
+    Question("environment", "Environment: production or test"),
+    Question("currency", "Currency of amounts that name none"),
+    Question("country", "Country of phone numbers that name none"),
+    Question("order_value", "Value of an order: gross or net"),
+    Question("platforms", "Platforms, separated by commas"),
+)
+
+
+def answered(answers: Answers, name: str, answer: str, catalog: config.Catalog) -> Answers:
+    """Return the answers with one more; raise `ValueError` with a sentence when it is not one."""
+    answer = answer.strip()
+    if name == "platforms":
+        chosen = tuple(dict.fromkeys(word.strip().lower() for word in answer.split(",") if word.strip()))
+        for word in chosen or ("",):
+            if word not in catalog:
+                raise ValueError(f"There is no platform `{word}`.{did_you_mean(word, catalog)}")
+        return replace(answers, platforms=chosen)
+    if name in {"currency", "country"}:
+        answer = answer.upper()
+    said = config.objection(name, answer)
+    if said is not None:
+        raise ValueError(said)
+    return replace(answers, **{name: answer})
+
+
+def write(answers: Answers, catalog: config.Catalog) -> str:
+    """Return the text of a workspace file; `variables` tells what it needs of the environment."""
+    parts = [_HEAD.format(answers=answers)]
+    test = answers.environment == "test"
+    parts += [_destination(name, catalog[name], test=test) for name in answers.platforms]
+    parts.append(_TAIL)
+    return "\n".join(parts)
+
+
+def variables(text: str) -> tuple[str, ...]:
+    """Return the environment variables that a workspace file names, each once, in order."""
+    settings = "\n".join(line.split("#", 1)[0] for line in text.splitlines())
+    return tuple(dict.fromkeys(re.findall(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}", settings)))
+
+
+def _destination(name: str, platform: config.Platform, *, test: bool) -> str:
+    lines = [f"  {name}:", f"    type: {name}"]
+    for setting in platform.settings:
+        if setting.required and setting.default is None:
+            lines += _commented(setting.doc, f"{setting.name}: ${{{name.upper()}_{setting.name.upper()}}}")
+    if test and name in config.NEEDS_TEST_CODE:
+        doc = "The code of the platform's test page: every event carries it and counts for nothing."
+        lines += _commented(doc, f"test_code: ${{{name.upper()}_TEST_CODE}}")
+    lines.append(f"    # Which events go there, and what {platform.title} calls them. `events: standard` means all of")
+    lines.append("    # the platform's own table, which the reference pages print.")
+    lines.append("    events:")
+    lines += [f"      {event}: {target}" for event, target in _chosen(platform)]
+    return "\n".join(lines) + "\n"
+
+
+def _commented(doc: str, line: str) -> Sequence[str]:
+    return (f"    # {doc}", f"    {line}")
+
+
+_FIRST = (
+    "Order Completed",
+    "Checkout Started",
+    "Product Added",
+    "Product Viewed",
+    "Products Searched",
+    "Signed Up",
+)
+
+
+def _chosen(platform: config.Platform) -> list[tuple[str, str]]:
+    return [(event, platform.events[event]) for event in _FIRST if event in platform.events]
+
+
+_HEAD = """\
+# A Signalpost workspace: one brand in one environment.
+#
+# `signalpost check` reads this file and names every mistake with its line. Secrets never stand here:
+# ${{NAME}} is filled in from the environment.
+
+workspace: {answers.workspace}
+environment: {answers.environment}      # production, or test: a test workspace only ever sends test events
+currency: {answers.currency}                # what amounts without a currency are in
+country: {answers.country}                  # completes phone numbers written without a country code
+order_value: {answers.order_value}             # gross or net: one definition of an order's value for every platform
+timezone: UTC                # what times without an offset are in
+database: signalpost.db      # an SQLite file beside this one, or a postgresql:// address
+
+# Where events come from. Each source has a name of yours and the key its clients use.
+sources:
+  storefront:                # Customer.io Data Pipelines and Segment clients
+    type: pipelines
+    write_key: ${{STOREFRONT_WRITE_KEY}}
+  # track:                   # Customer.io Track API
+  #   type: track
+  #   site_id: ${{TRACK_SITE_ID}}
+  #   api_key: ${{TRACK_API_KEY}}
+  # shop:                    # Shopify webhooks
+  #   type: shopify
+  #   secret: ${{SHOPIFY_SECRET}}
+  # messages:                # Customer.io reporting webhooks
+  #   type: reporting
+  #   secret: ${{REPORTING_SECRET}}
+
+# What the shop calls its events, where that is not the canonical name already.
+events: {{}}
+#   Bought Something: Order Completed
+#   canonical: {{Order Completed: shop}}    # when two sources report it, this one counts
+
+# Where conversions go. Nothing is sent that is not listed under `events`.
+destinations:"""
+
+_TAIL = """\
+# How Signalpost listens.
+server:
+  host: 127.0.0.1
+  port: 8377
+  # tls_port: 8443           # Customer.io's Track clients insist on TLS
+  # tls_certificate: certificate.pem
+  # tls_key: key.pem
+"""
