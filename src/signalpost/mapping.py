@@ -7,7 +7,7 @@ always gives the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 from msgspec import Struct
@@ -62,6 +62,8 @@ class Declared(Protocol):
     def fields(self) -> tuple[Field, ...]: ...
     @property
     def custom(self) -> Custom: ...
+    @property
+    def amounts(self) -> Literal["number", "text"]: ...
 
 
 def match_key(key: str) -> Read:
@@ -125,6 +127,7 @@ class Render:
         wrong = mistakes(destination, options)
         if wrong:
             raise ConfigError(tuple(wrong))
+        self._encode = _ENCODERS[destination.amounts]
         rows = [*destination.fields, *_custom_rows(destination.custom, options.properties)]
         top = [row for row in rows if "." not in row.path]
         if any(row.key for row in top):
@@ -150,10 +153,6 @@ class Render:
 
     def __call__(self, signal: Signal) -> bytes:
         """The event object as JSON."""
-        return _encode(self.event(signal))
-
-    def event(self, signal: Signal) -> dict[str, Any]:
-        """The event object; amounts as Decimal where the platform wants numbers."""
         made: dict[str, Any] = {}
         for name, read in self._top:
             value = read(signal)
@@ -178,7 +177,7 @@ class Render:
                     part[name] = value
             if part:
                 made[parent] = part
-        return made
+        return self._encode(made)
 
     def enrich(self, body: bytes, signal: Signal) -> bytes:
         """A waiting event with what is known of its person by now; all else stays, byte for byte.
@@ -214,7 +213,11 @@ def compile(destination: Declared, options: config.Destination) -> Render:  # no
     return Render(destination, options)
 
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+_encode = msgspec.json.encode
+_ENCODERS = {
+    "number": msgspec.json.Encoder(decimal_format="number").encode,
+    "text": msgspec.json.Encoder(decimal_format="string").encode,
+}
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 _Group = tuple[str, tuple[tuple[str, str, str | None, bool], ...], tuple[tuple[str, Read], ...]]

@@ -77,7 +77,7 @@ def hash_of(value: str | None) -> str | None:
 def text(value: object) -> str | None:
     """Any single value as text without surrounding space; None for empty and for what software writes as empty."""
     if value.__class__ is str:
-        stripped = cast("str", value).strip()
+        stripped = value.strip()
     elif isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     else:
@@ -182,7 +182,8 @@ def _plain_plans() -> dict[str, tuple[Callable[[str], object] | None, frozenset[
     plans: dict[str, tuple[Callable[[str], object] | None, frozenset[int]]] = {}
     for code in ("33", "34", "31", "41", "43", "44", "45", "46", "47", "48", "49", "61", "64", "65", "353"):
         metadata = phonenumbers.PhoneMetadata.metadata_for_region(phonenumbers.region_code_for_country_code(int(code)))
-        assert metadata is not None and metadata.general_desc is not None
+        if metadata is None or metadata.general_desc is None:
+            continue
         pattern = metadata.national_prefix_for_parsing
         prefix = re.compile(pattern).match if pattern else None
         plans[code] = (prefix, frozenset(metadata.general_desc.possible_length))
@@ -453,7 +454,7 @@ def click_id(value: object) -> str | None:
     """A click or browser id, verbatim; None for unfilled macros, digests and anything with space in it."""
     if value.__class__ is not str:
         return None
-    found = cast("str", value).strip()
+    found = value.strip()
     if not 4 <= len(found) <= 1024 or found.lower() in JUNK or is_hashed(found):
         return None
     if found[0] in "{[<%$" or found[:2] == "__" or not found.isascii() or not found.isprintable() or " " in found:
@@ -474,12 +475,12 @@ def click_ids(properties: Mapping[str, Any], context: Mapping[str, Any]) -> dict
     page = context.get("page")
     found: dict[str, str] = {}
     if page.__class__ is dict:
-        for part in (page.get("url"), page.get("search")):  # type: ignore[union-attr]
+        for part in (page.get("url"), page.get("search")):
             if part.__class__ is str and ("ttclid=" in part or "epik=" in part):
                 _take_from_address(part, found)
     url = properties.get("url")
-    if url.__class__ is str and ("ttclid=" in url or "epik=" in url):  # type: ignore[operator]
-        _take_from_address(cast("str", url), found)
+    if url.__class__ is str and ("ttclid=" in url or "epik=" in url):
+        _take_from_address(url, found)
     for own, spellings in CLICK_IDS.items():
         if own not in found:
             for spelling in spellings:
@@ -515,7 +516,7 @@ def public_ip(value: object) -> str | None:
     """
     if value.__class__ is not str:
         return None
-    written = cast("str", value)
+    written = value
     if _PUBLIC_IPV4(written):
         return written
     return _public_ip(written)
@@ -580,15 +581,15 @@ def url(value: object) -> str | None:
     """An absolute http(s) address, with query parameters that hold an e-mail address taken out; None for anything else."""
     if value.__class__ is not str:
         return None
-    found = cast("str", value).strip()
-    if _URL(found) is None:
+    found = value.strip()
+    if _URL_START(found) is None or not found.isprintable() or " " in found:
         return None
     if "@" in found or "%40" in found:
         return _without_addresses(found)
     return found
 
 
-_URL = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE).fullmatch
+_URL_START = re.compile(r"https?://[^\s/?#]", re.IGNORECASE).match
 _ADDRESS = re.compile(r"[^\s@=&?/]+(?:@|%40)[^\s@=&?/]+\.[^\s@=&?/]+", re.IGNORECASE)
 
 

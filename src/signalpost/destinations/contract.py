@@ -60,7 +60,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     `accepted` and `warned`: the platform took it (warned: and said something about it). `refused`: never again as it is.
     `retry`: later, after `after` seconds if the platform said so. `split`: the batch was refused for one of its events;
-    ask again in halves. `blocked`: the whole destination cannot send (credentials, permission); keep the signals, tell the operator.
+    ask again in halves. `blocked`: the whole destination cannot send (credentials, permission); keep the signals,
+    tell the operator.
     """
 
     kind: Literal["accepted", "warned", "refused", "retry", "split", "blocked"]
@@ -125,6 +126,8 @@ class Destination(Struct, frozen=True, kw_only=True):
     fields: tuple[Field, ...]
     custom: Custom
     """What `properties` of a destination in the workspace file may fill."""
+    amounts: Literal["number", "text"]
+    """How amounts are written: as JSON numbers or as JSON strings; exact decimals either way."""
     currencies: frozenset[str] | None
     limits: Limits
     purchase: str

@@ -96,7 +96,7 @@ def action_source(signal: Signal) -> str:
     context = event.context
     device = context.get("device")
     if device.__class__ is dict and (event.kind == "screen" or "app" in context):
-        kind = device.get("type")  # type: ignore[union-attr]
+        kind = device.get("type")
         source = _APPS.get(kind.lower()) if isinstance(kind, str) else None
         if source is not None:
             return source
@@ -109,7 +109,7 @@ _APPS = {"ios": "app_ios", "android": "app_android"}
 def opted_out(signal: Signal) -> bool | None:
     """True where an app's user has switched tracking off on the device."""
     device = signal.event.context.get("device")
-    if device.__class__ is dict and device.get("adTrackingEnabled") is False:  # type: ignore[union-attr]
+    if device.__class__ is dict and device.get("adTrackingEnabled") is False:
         return True
     return None
 
@@ -121,7 +121,7 @@ def _parts_of(name: str, parts: Mapping[str, tuple[str, int]]) -> Any:
             return None
         made = {}
         for theirs, (ours, longest) in parts.items():
-            value = normalize.text(found.get(ours))  # type: ignore[union-attr]
+            value = normalize.text(found.get(ours))
             if value is not None and len(value) <= longest:
                 made[theirs] = value
         return made or None
@@ -236,7 +236,7 @@ FIELDS: Final = (
     Field(path="custom_data.currency", read=readers.currency(), doc="The order's currency."),
     Field(
         path="custom_data.value",
-        read=readers.value(readers.plain),
+        read=readers.value(),
         doc="The order value under the workspace's one definition, as text; only with a currency.",
     ),
     Field(path="custom_data.order_id", read=readers.order_id, doc="The order's number."),
@@ -251,8 +251,7 @@ FIELDS: Final = (
                 "item_brand": "brand",
                 "item_price": "price",
                 "quantity": "quantity",
-            },
-            readers.plain,
+            }
         ),
         doc="One line a product; returns and discount lines are left out.",
         parts={
@@ -305,9 +304,9 @@ CUSTOM: Final = Custom(
         "np": normalize.text,
         "num_items": readers.whole,
         "order_id": normalize.text,
-        "predicted_ltv": readers.plain,
+        "predicted_ltv": readers.amount,
         "search_string": normalize.text,
-        "value": readers.plain,
+        "value": readers.amount,
     },
     other=None,  # one unknown name, and Pinterest refuses the request (HTTP 400)
 )
@@ -460,6 +459,7 @@ destination: Final = Destination(
     custom_events=False,
     fields=FIELDS,
     custom=CUSTOM,
+    amounts="text",
     # Pinterest lists currencies of ad accounts, but an event's currency is any ISO 4217 code.
     currencies=None,
     limits=Limits(

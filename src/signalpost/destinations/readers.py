@@ -5,13 +5,15 @@ Each gives a clean value or None, never something empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from typing import Any
 
+from msgspec import defstruct
+from msgspec.structs import replace
+
 from signalpost import normalize
-from signalpost.events import Item, Signal
+from signalpost.events import Item, Order, Signal
 from signalpost.mapping import Read
 
 DAY_MS = 86_400_000
@@ -33,15 +35,10 @@ def event_id(signal: Signal) -> str:
 def time_in_seconds(signal: Signal) -> int:
     """When it happened, Unix seconds; a clock that runs ahead is held to the time of receipt."""
     event = signal.event
-    return (event.time if event.time < event.received_at else event.received_at) // 1000
+    return min(event.time, event.received_at) // 1000
 
 
-def always(value: Any) -> Read:
-    """The same for every event."""
-    return lambda signal: value
-
-
-def nothing(signal: Signal) -> None:  # noqa: ARG001
+def nothing(signal: Signal) -> None:
     """For rows that only a setting can fill."""
 
 
@@ -81,7 +78,7 @@ def page_url(signal: Signal) -> str | None:
     event = signal.event
     page = event.context.get("page")
     if page.__class__ is dict:
-        found = normalize.url(page.get("url"))  # type: ignore[union-attr]
+        found = normalize.url(page.get("url"))
         if found is not None:
             return found
     properties = event.properties
@@ -93,7 +90,7 @@ def referrer(signal: Signal) -> str | None:
     page = signal.event.context.get("page")
     if page.__class__ is not dict:
         return None
-    return normalize.url(page.get("referrer"))  # type: ignore[union-attr]
+    return normalize.url(page.get("referrer"))
 
 
 def click(name: str, *, days: int) -> Read:
@@ -107,7 +104,7 @@ def click(name: str, *, days: int) -> Read:
         value, when = seen
         # A click after the event did not lead to it (the browser's clock may run a minute ahead).
         age = signal.event.time - when
-        return normalize.click_id(value) if -60_000 <= age <= longest else None
+        return value if -60_000 <= age <= longest else None
 
     return read
 
@@ -115,8 +112,15 @@ def click(name: str, *, days: int) -> Read:
 # ---------------------------------------------------------------------------------------------- what was bought
 
 
+MOST = Decimal(10) ** 15
+"""No shop's amount is larger; what is came from a broken client."""
+
+
 def amount(value: Any) -> Decimal | None:
-    """An amount of money a platform can take: finite, not negative, below 10^15; None for anything else."""
+    """An amount of money a platform can take, never written with an exponent; None for anything else.
+
+    Finite, not negative, below 10^15.
+    """
     if value.__class__ is not Decimal:
         if value is None or isinstance(value, bool) or not isinstance(value, (str, int, float)):
             return None
@@ -124,15 +128,11 @@ def amount(value: Any) -> Decimal | None:
             value = Decimal(str(value).strip())
         except InvalidOperation:
             return None
-    if not value.is_finite() or value.is_signed() or value.adjusted() >= 15 or value.as_tuple().exponent < -12:
+    if not value.is_finite() or value.is_signed() or value >= MOST:
         return None
+    if "E" in str(value):
+        return Decimal(format(value, "f")) if value.adjusted() > -20 else Decimal(0)
     return value  # type: ignore[no-any-return]
-
-
-def plain(value: Any) -> str | None:
-    """An amount as text in plain notation (`84.50`), never with an exponent."""
-    found = amount(value)
-    return None if found is None else format(found, "f")
 
 
 def currency(known: frozenset[str] | None = None) -> Read:
@@ -145,14 +145,14 @@ def currency(known: frozenset[str] | None = None) -> Read:
     return read
 
 
-def value(write: Callable[[Any], Any], known: frozenset[str] | None = None) -> Read:
+def value(known: frozenset[str] | None = None) -> Read:
     """The order value; None without a currency the platform lists, because it would be taken for another one."""
 
-    def read(signal: Signal) -> Any:
+    def read(signal: Signal) -> Decimal | None:
         order = signal.order
         if order.value is None or not order.currency or (known is not None and order.currency not in known):
             return None
-        return write(order.value)
+        return amount(order.value)
 
     return read
 
@@ -162,76 +162,80 @@ def order_id(signal: Signal) -> str | None:
     return signal.order.id or None
 
 
-def contents(names: dict[str, str], write: Callable[[Any], Any] = amount) -> Read:
-    """A list with one object a product: `names` maps the platform's names to those of `Item`.
+LARGEST_COUNT = 2**63 - 1
+"""Both platforms' integers are 64 bits wide at most."""
 
-    Lines that are no products are left out: returns (quantity below one), discounts (a negative price) and lines
-    that say neither which product nor its name.
+_last: tuple[Order | None, list[Item]] = (None, [])
+
+
+def products(order: Order) -> list[Item]:
+    """The lines of an order that are products, with nothing empty in them.
+
+    Left out are returns (quantity below one), discounts (a negative price) and lines that name no product. Several rows
+    of each platform ask for the same order in turn, so the last answer is remembered.
     """
-    texts = tuple((theirs, ours) for theirs, ours in names.items() if ours not in {"price", "quantity"})
-    labels = tuple(theirs for theirs, _ in texts)
-    read_texts = attrgetter(*(ours for _, ours in texts))
-    price_name = next(theirs for theirs, ours in names.items() if ours == "price")
-    quantity_name = next(theirs for theirs, ours in names.items() if ours == "quantity")
+    global _last  # noqa: PLW0603
+    of, found = _last
+    if of is not order:
+        found = [product for item in order.items if (product := _product(item)) is not None]
+        _last = (order, found)
+    return found
 
-    def read(signal: Signal) -> list[dict[str, Any]] | None:
-        made = []
-        for item in signal.order.items:
-            if not _is_product(item):
-                continue
-            line: dict[str, Any] = {}
-            for label, found in zip(labels, read_texts(item), strict=True):
-                if found and not found.isspace():
-                    line[label] = found
-            if item.price is not None:
-                price = write(item.price)
-                if price is not None:
-                    line[price_name] = price
-            line[quantity_name] = item.quantity
-            made.append(line)
-        return made or None
+
+def _product(item: Item) -> Item | None:
+    quantity = item.quantity
+    if quantity is not None and not 0 < quantity <= LARGEST_COUNT:
+        return None
+    price = item.price
+    if price is not None and price.is_signed():
+        return None
+    clean_price = None if price is None else amount(price)
+    if clean_price is not price or any(map(_blank, _texts(item))):
+        facts = {name: None if _blank(found) else found for name, found in zip(_TEXTS, _texts(item), strict=True)}
+        item = replace(item, price=clean_price, **facts)
+    return item if item.id is not None or item.name is not None else None
+
+
+_TEXTS = ("id", "name", "category", "brand", "variant")
+_texts = attrgetter(*_TEXTS)
+
+
+def _blank(found: str | None) -> bool:
+    return found is not None and (not found or found.isspace())
+
+
+def contents(names: dict[str, str]) -> Read:
+    """A list with one object a product: `names` maps the platform's names to those of `Item`."""
+    line = defstruct("Line", [(theirs, Any, None) for theirs in names], omit_defaults=True, frozen=True)
+    facts = attrgetter(*names.values())
+
+    def read(signal: Signal) -> list[Any] | None:
+        order = signal.order
+        if not order.items:
+            return None
+        return [line(*facts(item)) for item in products(order)] or None
 
     return read
 
 
-LARGEST_COUNT = 2**63 - 1
-"""Both platforms' integers are 64 bits wide at most."""
-
-
-def _is_product(item: Item) -> bool:
-    quantity = item.quantity
-    if quantity < 1 or quantity > LARGEST_COUNT:
-        return False
-    price = item.price
-    if price is not None and price.is_signed():
-        return False
-    return bool((item.id and not item.id.isspace()) or (item.name and not item.name.isspace()))
-
-
-def _products(signal: Signal) -> Iterable[Item]:
-    return (item for item in signal.order.items if _is_product(item))
-
-
 def content_ids(signal: Signal) -> list[str] | None:
     """Each product's id once, in order."""
-    items = signal.order.items
-    if not items:
+    order = signal.order
+    if not order.items:
         return None
-    found = [item.id for item in items if item.id and _is_product(item) and not item.id.isspace()]
-    if len(found) > 1:
-        found = list(dict.fromkeys(found))
-    return found or None
+    return list(dict.fromkeys([item.id for item in products(order) if item.id is not None])) or None
 
 
 def units(signal: Signal) -> int | None:
-    """The number of units of all products."""
-    items = signal.order.items
-    if not items:
+    """The number of units of all products; None when one of them does not say how many."""
+    order = signal.order
+    if not order.items:
         return None
     total = 0
-    for item in items:
-        if _is_product(item):
-            total += item.quantity
+    for item in products(order):
+        if item.quantity is None:
+            return None
+        total += item.quantity
     return total if 0 < total <= LARGEST_COUNT else None
 
 
@@ -240,10 +244,10 @@ def only_item(attribute: str) -> Read:
     get = attrgetter(attribute)
 
     def read(signal: Signal) -> str | None:
-        items = signal.order.items
-        if len(items) != 1 or not _is_product(items[0]):
+        if len(signal.order.items) != 1:
             return None
-        return normalize.text(get(items[0]))
+        found = products(signal.order)
+        return normalize.text(get(found[0])) if found else None
 
     return read
 

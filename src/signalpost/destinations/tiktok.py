@@ -201,7 +201,7 @@ FIELDS: Final = (
     ),
     Field(
         path="properties.value",
-        read=readers.value(readers.amount, CURRENCIES),
+        read=readers.value(CURRENCIES),
         doc="The order value under the workspace's one definition, an exact number; only with a currency.",
     ),
     Field(path="properties.num_items", read=readers.units, doc="The number of units of all products."),
@@ -488,6 +488,7 @@ destination: Final = Destination(
     custom_events=True,
     fields=FIELDS,
     custom=CUSTOM,
+    amounts="number",
     currencies=CURRENCIES,
     limits=Limits(
         batch=1_000,  # more, and the whole request is refused
