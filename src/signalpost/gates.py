@@ -5,6 +5,7 @@ A gate never changes anything; it gives the first reason that applies, in the or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -27,6 +28,10 @@ REASONS: dict[str, Reason] = {
     "not_mapped": Reason(
         sentence="This event is not among the events this platform is told about.",
         advice="Add it under the destination's `events` if the platform should learn from it.",
+    ),
+    "other_source": Reason(
+        sentence="Another source is the one that counts for this event.",
+        advice="Nothing to do: `events.canonical` in the workspace file names the source that counts.",
     ),
     "paused": Reason(
         sentence="The destination is paused.", advice="Remove `paused: true` from the workspace file when it should send again."
@@ -113,13 +118,24 @@ def truth(value: Any) -> bool | None:
     return None
 
 
-def consent(event: Event, paths: tuple[str, ...]) -> bool | None:
-    """What the first present of the paths says; None when none is present."""
-    for path in paths:
-        said = truth(lookup(event, path))
-        if said is not None:
-            return said
-    return None
+def reader(paths: tuple[str, ...]) -> Callable[[Event], bool | None]:
+    """Compiles dotted paths to a function: what the first present of them says about an event; None when none is present."""
+    first = {
+        root: frozenset(p.split(".")[1] for p in paths if p.startswith(root + "."))
+        for root in ("properties", "context", "traits")
+    }
+    properties, context, traits = first["properties"], first["context"], first["traits"]
+
+    def said(event: Event) -> bool | None:
+        if context.isdisjoint(event.context) and properties.isdisjoint(event.properties) and traits.isdisjoint(event.traits):
+            return None  # nearly every event: not one of the paths even begins
+        for path in paths:
+            answer = truth(lookup(event, path))
+            if answer is not None:
+                return answer
+        return None
+
+    return said
 
 
 def withheld(
@@ -128,6 +144,7 @@ def withheld(
     person: Person,
     order: Order,
     platform_event: str | None,
+    counts: bool,
     paused: bool,
     production: bool,
     allowed: bool,
@@ -142,6 +159,8 @@ def withheld(
     """The first reason (a key of `REASONS`) this event must not go to this platform; None when it may."""
     if platform_event is None:
         return "not_mapped"
+    if not counts:
+        return "other_source"
     if paused:
         return "paused"
     if person.suppressed_at:

@@ -46,6 +46,8 @@ BLOCKED = frozenset(
 )
 """Values that never name a person, in lower case; the workspace's `identity.blocked` adds its own."""
 
+LONGEST_BLOCKED = max(map(len, BLOCKED))
+
 REFRESH_MS = 86_400_000
 """A fact heard again unchanged is noted at most this often, so that a busy person's record is not written for every event."""
 
@@ -68,6 +70,9 @@ TRAITS: dict[str, tuple[str, ...]] = {
 
 CLICK_PARAMETERS = {"ttclid": "ttclid", "epik": "epik", "_epik": "epik", "_ttp": "ttp", "ttp": "ttp"}
 """Names in a URL's query, in properties or in context -> the click id they carry."""
+
+
+_CLICK_NAMES = frozenset(CLICK_PARAMETERS)
 
 
 class Stitch(Struct, frozen=True, kw_only=True):
@@ -239,24 +244,34 @@ def match_keys(person: Person) -> dict[str, Any]:
     )
 
 
-def _deep(facts: dict[str, Any], path: str) -> Any:
-    head, _, rest = path.partition(".")
-    value = facts.get(head)
-    if rest:
-        return value.get(rest) if isinstance(value, dict) else None
-    return value
+_FLAT: dict[str, tuple[str, int]] = {}
+_NESTED: dict[str, tuple[str, int]] = {}
+for _fact, _paths in TRAITS.items():
+    for _rank, _path in enumerate(_paths):
+        if _path.startswith("address."):
+            _NESTED[_path.removeprefix("address.")] = (_fact, _rank)
+        else:
+            _FLAT[_path] = (_fact, _rank)
 
 
 def _given_traits(facts: dict[str, Any]) -> dict[str, str]:
-    found = {}
-    for name, paths in TRAITS.items():
-        for path in paths:
-            value = _deep(facts, path)
-            if isinstance(value, (str, int)) and not isinstance(value, bool):
-                text = str(value).strip()
-                if text and text.lower() not in BLOCKED:
-                    found[name] = text
-                    break
+    """The facts of `TRAITS` in what a client says of a person, trimmed; the earlier path of a fact beats the later."""
+    found: dict[str, str] = {}
+    ranks: dict[str, int] = {}
+    address = facts.get("address")
+    places = ((_FLAT, facts), (_NESTED, address)) if isinstance(address, dict) else ((_FLAT, facts),)
+    for names, place in places:
+        for name, value in place.items():
+            place_of = names.get(name)
+            if place_of is None or value is None:
+                continue
+            fact, rank = place_of
+            if rank >= ranks.get(fact, 99) or isinstance(value, bool) or not isinstance(value, (str, int)):
+                continue
+            text = str(value).strip()
+            if text and (len(text) > LONGEST_BLOCKED or text.lower() not in BLOCKED):
+                found[fact] = text
+                ranks[fact] = rank
     return found
 
 
@@ -276,10 +291,11 @@ def clicks(event: Event) -> dict[str, str]:
                     if parameter in CLICK_PARAMETERS:
                         found.setdefault(CLICK_PARAMETERS[parameter], values[0])
     for place in (event.context, event.properties):
-        for parameter, name in CLICK_PARAMETERS.items():
-            value = place.get(parameter)
-            if value is not None and isinstance(value, str) and value.strip().lower() not in BLOCKED:
-                found[name] = value.strip()
+        if not _CLICK_NAMES.isdisjoint(place):
+            for parameter, name in CLICK_PARAMETERS.items():
+                value = place.get(parameter)
+                if isinstance(value, str) and value.strip().lower() not in BLOCKED:
+                    found[name] = value.strip()
     return found
 
 

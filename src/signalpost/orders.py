@@ -17,6 +17,8 @@ from signalpost.events import Event, Item, Order
 JUNK = frozenset({"", "null", "none", "undefined", "nan", "(not set)", "(data deleted)", "n/a", "<obfuscated>"})
 """Texts that stand in for a value that is not there, in lower case."""
 
+LONGEST_JUNK = max(map(len, JUNK))
+
 LARGEST_QUANTITY = 2**31 - 1
 LARGEST_AMOUNT = Decimal(10) ** 12
 
@@ -44,7 +46,7 @@ def text(value: Any) -> str | None:
     """A trimmed text of a JSON scalar, None when empty or a stand-in such as `(not set)`."""
     if isinstance(value, str):
         value = value.strip()
-        return None if value.lower() in JUNK else value
+        return None if len(value) <= LONGEST_JUNK and value.lower() in JUNK else value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, float) and value.is_integer():
@@ -73,6 +75,16 @@ def currency(properties: dict[str, Any], default: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=65_536)
+def _label(value: str) -> str | None:
+    """`text` of what repeats: a shop has some thousand product names, ids and categories, and writes them in every event."""
+    return text(value)
+
+
+def _words(value: Any) -> str | None:
+    return None if value is None else _label(value) if type(value) is str else text(value)
+
+
 def _quantity(value: Any) -> int | None:
     if value is None:
         return 1
@@ -86,16 +98,16 @@ def _quantity(value: Any) -> int | None:
 
 def _item(product: dict[str, Any]) -> Item | None:
     get = product.get
-    item_id = text(get("product_id") or get("sku") or get("id") or get("variant_id") or get("item_id"))
-    price = get("price")
-    if item_id is None and price is None and get("name") is None:
+    price, name = get("price"), get("name")
+    item_id = _words(get("product_id") or get("sku") or get("id") or get("variant_id") or get("item_id"))
+    if item_id is None and price is None and name is None:
         return None
     return Item(
         id=item_id,
-        name=text(get("name") or get("title")),
-        category=text(get("category")),
-        brand=text(get("brand") or get("vendor")),
-        variant=text(get("variant")),
+        name=_words(name or get("title")),
+        category=_words(get("category")),
+        brand=_words(get("brand") or get("vendor")),
+        variant=_words(get("variant")),
         price=amount(price) if isinstance(price, (int, float, str)) else None,
         quantity=_quantity(get("quantity")),
     )

@@ -63,6 +63,9 @@ class Plan(Struct, frozen=True):
     production: bool
     reused_after_ms: int
     blocked: tuple[str, ...]
+    advertising: Callable[[Event], bool | None]
+    limited: Callable[[Event], bool | None]
+    counted_source: dict[str, str]
 
 
 class Arrived(Struct, frozen=True):
@@ -117,6 +120,9 @@ def plan(workspace: workspace_file.Workspace) -> Plan:
         production=production,
         reused_after_ms=workspace_file.duration(workspace.orders.reused_after),
         blocked=tuple(value.lower() for value in workspace.identity.blocked),
+        advertising=gates.reader(workspace.consent.advertising),
+        limited=gates.reader(workspace.consent.limited_data_use),
+        counted_source=workspace.counted_source,
     )
 
 
@@ -214,7 +220,12 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         return
     if event.received_at < event.time <= event.received_at + PRESENT:
         event = replace(event, time=event.received_at)
-    person = person_of(arrived, event, work)
+    said = {}
+    if (answer := plan.advertising(event)) is not None:
+        said["advertising"] = answer
+    if (answer := plan.limited(event)) is not None:
+        said["limited_data_use"] = answer
+    person = person_of(arrived, event, said, work)
     if not is_signal:
         made.events.append((number, key, event.kind, name, person.id, None, event.time, event.received_at, None))
         return
@@ -224,10 +235,16 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
     )
     purchase = name == PURCHASE
     counted = known_order(order.id, person.id, event.time, number, work) if purchase and order.id else None
-    allowed = said_or_remembered(event, person, "advertising", plan.workspace.consent.advertising)
+    allowed = said.get("advertising")
     if allowed is None:
-        allowed = plan.workspace.consent.unknown == "granted"
-    limited = said_or_remembered(event, person, "limited_data_use", plan.workspace.consent.limited_data_use) or False
+        remembered = person.consent.get("advertising")
+        allowed = remembered[0] if remembered else plan.workspace.consent.unknown == "granted"
+    limited = said.get("limited_data_use")
+    if limited is None:
+        remembered = person.consent.get("limited_data_use")
+        limited = remembered[0] if remembered else False
+    source = plan.counted_source.get(name)
+    counts = source is None or source == event.source
     for route in plan.routes:
         platform_event = route.events.get(name)
         reason = gates.withheld(
@@ -235,6 +252,7 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
             person=person,
             order=order,
             platform_event=platform_event,
+            counts=counts,
             paused=route.paused,
             production=plan.production,
             allowed=allowed,
@@ -275,14 +293,9 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
 # ---- whose -----------------------------------------------------------------------------------------------------------------
 
 
-def person_of(arrived: Arrived, event: Event, work: Deciding) -> Person:
+def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Deciding) -> Person:
     """The person of this event after it: found or made, merged, taught; a passing stranger (id 0) without keys."""
-    state, made, consent, rules = work.state, work.made, work.plan.workspace.consent, work.plan.workspace.identity
-    said = {}
-    for fact, paths in (("advertising", consent.advertising), ("limited_data_use", consent.limited_data_use)):
-        answer = gates.consent(event, paths)
-        if answer is not None:
-            said[fact] = answer
+    state, made, rules = work.state, work.made, work.plan.workspace.identity
     if not arrived.keys:
         return identity.learn(Person(id=0), event, (), said)
     own = arrived.keys + arrived.previous if arrived.previous else arrived.keys
@@ -356,15 +369,6 @@ def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
         del state.owners[key]
         work.made.owners.pop(key, None)
     return emptied
-
-
-def said_or_remembered(event: Event, person: Person, fact: str, paths: tuple[str, ...]) -> bool | None:
-    """What this event says, else what the person said last, else None."""
-    said = gates.consent(event, paths)
-    if said is None and person.consent:
-        remembered = person.consent.get(fact)
-        return remembered[0] if remembered else None
-    return said
 
 
 # ---- which order, which id -------------------------------------------------------------------------------------------------

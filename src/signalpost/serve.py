@@ -1,0 +1,198 @@
+"""`signalpost serve`: intake, pipeline, senders and console as one process on one database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+import uvicorn
+from msgspec import Struct
+
+from signalpost.config import Workspace
+from signalpost.errors import SignalpostError
+from signalpost.store.database import Database
+from signalpost.web import app, intake, tls
+from signalpost.worker import Worker
+
+TOKEN_VARIABLE = "SIGNALPOST_CONSOLE_TOKEN"  # noqa: S105  (the variable's name, not a token)
+
+
+class Serving(Struct, frozen=True, kw_only=True):
+    """What is listening, for whoever started it."""
+
+    url: str
+    tls_url: str | None
+    console: str
+    """The console's address with its token, when the token was made for this start; without it otherwise."""
+    worker: Worker
+    database: Database
+
+
+class AlreadyRunning(SignalpostError):  # noqa: N818  (our tree of errors is named by what happened)
+    """Another process serves this database."""
+
+
+def quiet_logs() -> None:
+    """Log lines as JSON on standard error, one a line."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def console_token(host: str, environ: dict[str, str]) -> tuple[str, bool]:
+    """(the console's token, whether it was made now); raises when a public address has none of its own."""
+    token = environ.get(TOKEN_VARIABLE)
+    if token is not None:
+        if len(token) < 16:
+            raise SignalpostError(f"{TOKEN_VARIABLE} is too short; use at least 16 characters.")
+        return token, False
+    if not _is_loopback(host):
+        raise SignalpostError(
+            f"Listening on {host} needs a console token: set {TOKEN_VARIABLE} to at least 16 random characters, "
+            "or listen on 127.0.0.1."
+        )
+    return secrets.token_urlsafe(24), True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextlib.contextmanager
+def only_one(address: str) -> Any:
+    """Hold the embedded database for this process; raises `AlreadyRunning` when another one does."""
+    if address.startswith(("postgresql://", "postgres://")):
+        yield
+        return
+    lock: IO[str] = Path(address + ".lock").open("w")  # noqa: SIM115  (held as long as the process serves)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise AlreadyRunning(f"{address} is already served by another Signalpost; stop that one first.") from error
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handling: one place stops everything, in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SignalpostError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+def _uvicorn(application: Any, **extra: Any) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            application,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=5,
+            **extra,
+        )
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path) -> AsyncIterator[Serving]:
+    """Run everything while the block runs; `state` is the folder for what Signalpost makes itself (a certificate).
+
+    On the way out: intake stops taking, the batch and requests in hand are finished, the rest waits in the database.
+    """
+    server = workspace.server
+    token, made = console_token(server.host, environ)
+    with only_one(workspace.database):
+        database = Database(workspace.database)
+        worker = Worker(database, workspace)
+        await worker.start()
+        front = intake.create(workspace, worker.append, worker.overload)
+        application = app.create(workspace=workspace, database=database, worker=worker, intake=front, token=token)
+        listener = _listener(server.host, server.port)
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        url = f"http://{host}:{listener.getsockname()[1]}"
+        servers = [(_uvicorn(application), listener)]
+        tls_url = None
+        if server.tls_port is not None:
+            certificate, key = server.tls_certificate, server.tls_key
+            if certificate is None or key is None:
+                certificate, key = (str(each) for each in tls.certificate(state))
+            secure = _listener(server.host, server.tls_port)
+            tls_url = f"https://{host}:{secure.getsockname()[1]}"
+            servers.append(
+                (_uvicorn(application, ssl_certfile=certificate, ssl_keyfile=key, ssl_version=ssl.PROTOCOL_TLS_SERVER), secure)
+            )
+        running = [asyncio.create_task(each.serve(sockets=[socket_])) for each, socket_ in servers]
+        try:
+            while not all(each.started for each, _ in servers):
+                await asyncio.sleep(0.01)
+                for task in running:
+                    if task.done():
+                        task.result()
+            yield Serving(
+                url=url,
+                tls_url=tls_url,
+                console=f"{url}/?token={token}" if made else f"{url}/",
+                worker=worker,
+                database=database,
+            )
+        finally:
+            for each, _ in servers:
+                each.should_exit = True
+            await asyncio.gather(*running, return_exceptions=True)
+            await worker.stop()
+            await asyncio.to_thread(database.close)
+
+
+async def run(workspace: Workspace, *, state: Path, announce: Callable[[Serving], None]) -> None:
+    """Serve until the process is asked to stop (SIGINT, SIGTERM)."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, stop.set)
+    async with serving(workspace, environ=dict(os.environ), state=state) as now_serving:
+        announce(now_serving)
+        await stop.wait()
