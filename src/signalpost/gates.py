@@ -60,6 +60,10 @@ REASONS: dict[str, Reason] = {
         sentence="The purchase has no value the platform could learn from.",
         advice="Send `total`, or `revenue`, `tax` and `shipping`, as numbers.",
     ),
+    "negative_value": Reason(
+        sentence="The purchase's value is below zero: it is a correction, not a sale.",
+        advice="Send refunds as Order Refunded; keep bookkeeping entries out of Order Completed.",
+    ),
     "missing_currency": Reason(
         sentence="The amount's currency is missing or not a currency code.",
         advice="Send `currency` as three letters, such as USD.",
@@ -180,6 +184,8 @@ def withheld(
             return "duplicate_order"
         if order.value is None:
             return "missing_value"
+        if order.value < 0:
+            return "negative_value"
     if valued and order.value is not None:
         if order.currency is None:
             return "missing_currency"

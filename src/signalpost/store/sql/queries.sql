@@ -223,3 +223,27 @@ ORDER BY p.changed_at LIMIT ?
 
 -- name: prune_rollups
 DELETE FROM rollups WHERE minute < ?
+
+-- name: events_since
+SELECT count(*) FROM events WHERE received_at >= ?
+
+-- name: events_repeating (of one message key: what lies between key# and key$)
+SELECT id, message_key, kind, name, person, order_id, time, received_at, note FROM events
+WHERE message_key > ? AND message_key < ? ORDER BY message_key LIMIT 200
+
+-- name: outbox_of_event_and_person (by the person's index)
+SELECT destination, due_at, attempts, body FROM outbox WHERE person = ? AND event = ?
+
+-- name: backlog_oldest
+SELECT b.position, j.received_at FROM backlog b JOIN journal j ON j.position = b.position ORDER BY b.position LIMIT 1
+
+-- name: ledger_latest (among the newest so many rows: destination, verdict and reason, where '' is any)
+SELECT l.event, l.destination, l.verdict, l.reason, l.sentence, l.platform_event, l.value, l.currency, l.decided_at, l.settled_at,
+       e.name, e.message_key, e.order_id, e.time
+FROM (SELECT * FROM ledger ORDER BY event DESC LIMIT ?) l JOIN events e ON e.id = l.event
+WHERE (CAST(? AS TEXT) = '' OR l.destination = ?) AND (CAST(? AS TEXT) = '' OR l.verdict = ?)
+    AND (CAST(? AS TEXT) = '' OR coalesce(l.reason, '') = ?)
+ORDER BY l.event DESC, l.destination LIMIT ?
+
+-- name: events_count
+SELECT count(*) FROM events
