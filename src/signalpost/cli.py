@@ -90,7 +90,7 @@ def workspace_at(path: Path) -> config.Workspace:
     return config.load(path, os.environ, CATALOG)
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         say(f"signalpost {__version__}")
         raise typer.Exit
@@ -99,7 +99,9 @@ def _version(wanted: bool) -> None:
 @application.callback(invoke_without_command=True)
 def signalpost(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Customer events in, accepted conversions out: a self-hosted hub for TikTok and Pinterest."""
     if context.invoked_subcommand is None:
@@ -135,14 +137,14 @@ def init(
         "platforms": ",".join(platform) if platform else None,
     }
     answers = starter.Answers()
-    for question in starter.QUESTIONS:
-        answer = given[question.name]
+    for name, answer in given.items():
         if answer is not None:
             try:
-                answers = starter.answered(answers, question.name, answer, CATALOG)
+                answers = starter.answered(answers, name, answer, CATALOG)
             except ValueError as error:
                 raise Misuse(str(error)) from error
-        elif not (yes or as_json):
+    for question in starter.QUESTIONS if not (yes or as_json) else ():
+        if given[question.name] is None:
             answers = _ask(answers, question)
     text = starter.write(answers, CATALOG)
     try:

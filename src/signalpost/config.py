@@ -61,7 +61,6 @@ SOURCE_KEYS: dict[str, tuple[str, ...]] = {
     "track": ("site_id", "api_key"),
     "shopify": ("secret",),
     "reporting": ("secret",),
-    "files": (),
 }
 """Which keys each type of source needs; it has no others."""
 
@@ -145,7 +144,9 @@ def load(path: Path, environ: Mapping[str, str], catalog: Catalog) -> Workspace:
     workspace, mistakes = check(text, environ, catalog, file=str(path))
     if workspace is None:
         raise ConfigError(tuple(mistake for mistake in mistakes if mistake.severity == "mistake"))
-    return workspace
+    if workspace.database.startswith(("postgresql://", "postgres://")):
+        return workspace
+    return msgspec.structs.replace(workspace, database=str(path.resolve().parent / Path(workspace.database).expanduser()))
 
 
 def check(
@@ -498,7 +499,7 @@ class _Checking:
         ):
             if not self.root.find(section).entries or section not in self.root.entries:
                 held = self.root.entries.get(section)
-                line = held.key_line if held is not None else 0
+                line = held.key_line if held is not None else 1
                 self.notes.place(line, 1, section, sentence, warning=True)
 
     def _test_codes(self, *, test: bool) -> None:
@@ -685,6 +686,6 @@ _CHECKS = {
 def _allow_variables(option: dict[str, Any]) -> None:
     """Let an editor take `${NAME}` where a number, a switch or a code is meant."""
     variable = {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"}
-    if option.get("type") in {"integer", "boolean"} or "enum" in option or "pattern" in option:
+    if str(option.get("type")) in {"integer", "boolean"} or "enum" in option or "pattern" in option:
         kept = {key: option.pop(key) for key in list(option) if key not in {"description", "default", "title"}}
         option["anyOf"] = [kept, variable]

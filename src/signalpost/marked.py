@@ -113,7 +113,7 @@ class Notes:
     @property
     def found(self) -> tuple[Mistake, ...]:
         """Every mistake once, in the order of the file."""
-        return tuple(dict.fromkeys(sorted(self.mistakes, key=lambda note: (note.line, note.column, note.sentence))))
+        return tuple(dict.fromkeys(sorted(self.mistakes, key=lambda note: (note.line, note.column))))
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -225,6 +225,8 @@ class _Conversion:
         kind = tag.removeprefix(_TAG)
         if kind in {"map", "seq"}:
             self._fill(value, node, kind, (*above, id(node)))
+        elif kind == "null" and node.value == "":
+            value.line = key_line  # the library places an empty value where the next one begins
         elif kind != "null" or node.value not in {"", "~", "null", "Null", "NULL"}:
             self._scalar(value, node, kind)
         return value

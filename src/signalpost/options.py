@@ -19,11 +19,11 @@ class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One place events come from."""
 
     type: Annotated[
-        Literal["pipelines", "track", "shopify", "reporting", "files"],
+        Literal["pipelines", "track", "shopify", "reporting"],
         Meta(
             description="What speaks here: `pipelines` (Customer.io Data Pipelines and Segment clients), "
-            "`track` (Customer.io Track API), `shopify` (webhooks), "
-            "`reporting` (Customer.io reporting webhooks) or `files`."
+            "`track` (Customer.io Track API), `shopify` (webhooks) or "
+            "`reporting` (Customer.io reporting webhooks)."
         ),
     ]
     write_key: Annotated[

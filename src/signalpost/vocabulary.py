@@ -156,9 +156,9 @@ def fold(name: str) -> str:
     return " ".join(name.translate(_SIGNS).casefold().split())
 
 
-_FOLDED: dict[str, str] = {
-    fold(synonym): name for name, synonyms in SYNONYMS.items() for synonym in synonyms
-} | {fold(name): name for name in CANONICAL_EVENTS}
+_FOLDED: dict[str, str] = {fold(synonym): name for name, synonyms in SYNONYMS.items() for synonym in synonyms} | {
+    fold(name): name for name in CANONICAL_EVENTS
+}
 
 
 def canonical(name: str, workspace_aliases: Mapping[str, str]) -> str:

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signalpost import config
+from signalpost.destinations import CATALOG
+
+ENVIRON = {"A": "hush-a-5f2d", "B": "hush-b-5f2d", "EMPTY": ""}
+
+LINES = [
+    "workspace: glow",
+    "environment: production",
+    "environment: test",
+    "currency: USD",
+    "country: US",
+    "order_value: net",
+    "timezone: ${A}",
+    "sources:",
+    "  one: {type: pipelines, write_key: ${A}}",
+    "  two: {type: track, site_id: ${A}, api_key: ${B}}",
+    "  three: {type: shopify, secret: ${EMPTY}}",
+    "  four: ${A}",
+    "events: {Order Placed: Order Completed, canonical: {Order Completed: one}}",
+    "events: [a]",
+    "  canonical: two",
+    "destinations:",
+    "  tiktok: &t {type: tiktok, pixel: ${A}, access_token: ${B}, events: standard}",
+    "  tiktok: {type: tiktok, pixel: [], access_token: {}, events: {Order Completed: Purchase}}",
+    "  pinterest: {type: pinterest, ad_account: 5, access_token: ${B}, properties: {x: y.z}, oldest: 400d}",
+    "  again: *t",
+    "    linger: ${B}",
+    "server: {port: ${A}, tls_key: ${B}}",
+    "retention: {journal: 1e9}",
+    "consent: {advertising: ${A}}",
+    "? {a: b}",
+    "- ${",
+    "a: &a [*a]",
+    "\tx: y",
+    "'",
+]
+
+SIGNS = st.sampled_from(list("{}[],:-&*!|>'\"%@`#$?\n\t \\~<=0123456789abeoxTn\u00e9\ue000\ue001\ufeff\x85\u2028\U0001f600"))
+
+
+def is_told(text: str) -> None:
+    """Check the text, and that what comes back can be shown."""
+    workspace, notes = config.check(text, ENVIRON, CATALOG)
+
+    wrong = [note for note in notes if note.severity == "mistake"]
+    assert (workspace is None) == bool(wrong)
+    lines = text.count("\n") + text.count("\r") + text.count("\x85") + text.count("\u2028") + text.count("\u2029") + 2
+    for note in notes:
+        assert 0 <= note.line <= lines
+        assert note.sentence.endswith((".", "?"))
+        assert "\n" not in note.sentence
+        assert "hush" not in str(note)
+
+
+@given(st.text())
+def test_no_text_makes_it_raise(text: str) -> None:
+    """Any text is a workspace or a list of mistakes, each with a line of the file, and shows no secret."""
+    is_told(text)
+
+
+@given(st.lists(SIGNS, max_size=60).map("".join))
+def test_no_heap_of_signs_makes_it_raise(text: str) -> None:
+    """Nor does any text made of what YAML gives a meaning."""
+    is_told(text)
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=16, unique=True).map("\n".join))
+def test_no_order_of_lines_makes_it_raise(text: str) -> None:
+    """Nor do lines of workspace files in any order."""
+    is_told(text)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_it_raise(raw: bytes) -> None:
+    """Nor does anything that can be read as text at all."""
+    is_told(raw.decode("latin-1"))
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+KEYS = st.text() | st.sampled_from(["type", "events", "sources", "canonical"])
+
+
+def nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4)
+
+
+@given(st.recursive(SCALARS, nested, max_leaves=10))
+def test_no_structure_makes_it_raise(value: object) -> None:
+    """Nor does any structure in the place of any section."""
+    written = json.dumps(value)
+    for section in ("workspace", "sources", "events", "destinations", "server", "identity"):
+        is_told(f"{section}: {written}\n")
+        is_told(f"{section}: {{one: {written}}}\n")
+    is_told(f"destinations: {{one: {{type: tiktok, events: {written}, pixel: {written}, properties: {written}}}}}")
+    is_told(f"events: {{canonical: {written}}}")
