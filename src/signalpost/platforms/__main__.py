@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-from signalpost.platforms.app import describe
+from signalpost.platforms.app import announcement, describe
 from signalpost.platforms.serve import run
 from signalpost.platforms.settings import Settings
 
@@ -43,21 +43,6 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
 
     run(settings, options.host, options.port, ready)
-
-
-def announcement(settings: Settings, url: str) -> str:
-    """Return the lines a person reads at start: address, tokens, ids."""
-    return "\n".join(
-        [
-            f"Platform emulators at {url}" + (" (bench mode)" if settings.cheap else ""),
-            f"  TikTok     access token  {settings.tiktok_token}",
-            f"             pixel code    {', '.join(settings.tiktok_pixels)}",
-            f"             advertiser id {settings.tiktok_advertiser_id}",
-            f"  Pinterest  access token  {settings.pinterest_token}",
-            f"             ad account id {settings.pinterest_ad_account_id}",
-            f"  received   {url}/received      faults   {url}/control/faults",
-        ]
-    )
 
 
 if __name__ == "__main__":

@@ -270,6 +270,21 @@ def describe(settings: Settings, url: str) -> dict[str, Any]:
     }
 
 
+def announcement(settings: Settings, url: str) -> str:
+    """Return the lines a person reads at start: address, tokens, ids."""
+    return "\n".join(
+        [
+            f"Platform emulators at {url}" + (" (bench mode)" if settings.cheap else ""),
+            f"  TikTok     access token  {settings.tiktok_token}",
+            f"             pixel code    {', '.join(settings.tiktok_pixels)}",
+            f"             advertiser id {settings.tiktok_advertiser_id}",
+            f"  Pinterest  access token  {settings.pinterest_token}",
+            f"             ad account id {settings.pinterest_ad_account_id}",
+            f"  received   {url}/received      faults   {url}/control/faults",
+        ]
+    )
+
+
 # TikTok answers a path it does not have, the event path without its trailing slash too, with a bare 404.
 _BARE_NOT_FOUND = Answer(404, b"404 page not found", content_type=b"text/plain")
 
