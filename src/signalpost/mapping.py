@@ -7,14 +7,16 @@ always gives the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal, Protocol, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from signalpost import config, normalize
 from signalpost.errors import ConfigError
-from signalpost.events import Signal
+from signalpost.events import Order, Signal
 
 Read = Callable[[Signal], Any]
 
@@ -127,6 +129,7 @@ class Render:
         wrong = mistakes(destination, options)
         if wrong:
             raise ConfigError(tuple(wrong))
+        self._plain = destination.amounts == "text"
         self._encode = _ENCODERS[destination.amounts]
         rows = [*destination.fields, *_custom_rows(destination.custom, options.properties)]
         top = [row for row in rows if "." not in row.path]
@@ -153,6 +156,13 @@ class Render:
 
     def __call__(self, signal: Signal) -> bytes:
         """The event object as JSON."""
+        body = self._render(signal)
+        if self._plain and (b"E+" in body or b"E-" in body):
+            # Perhaps an amount such as 1E+3, which a platform that reads amounts from text need not understand.
+            return self._render(replace(signal, order=_in_plain_notation(signal.order)))
+        return body
+
+    def _render(self, signal: Signal) -> bytes:
         made: dict[str, Any] = {}
         for name, read in self._top:
             value = read(signal)
@@ -211,6 +221,14 @@ def compile(destination: Declared, options: config.Destination) -> Render:  # no
     Raises `ConfigError` when `properties` names what the platform does not take.
     """
     return Render(destination, options)
+
+
+def _in_plain_notation(order: Order) -> Order:
+    def plain(amount: Decimal | None) -> Decimal | None:
+        return None if amount is None else Decimal(format(amount, "f"))
+
+    items = tuple(replace(item, price=plain(item.price)) for item in order.items)
+    return replace(order, value=plain(order.value), items=items)
 
 
 _encode = msgspec.json.encode

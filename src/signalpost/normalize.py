@@ -516,14 +516,14 @@ def public_ip(value: object) -> str | None:
     """
     if value.__class__ is not str:
         return None
-    written = value
-    if _PUBLIC_IPV4(written):
-        return written
-    return _public_ip(written)
+    return _public_ip(value)
 
 
 @lru_cache(maxsize=16_384)
 def _public_ip(written: str) -> str | None:
+    # Asked several times for each event (gates, fields, two platforms), so remembered.
+    if _PUBLIC_IPV4(written):
+        return written
     found = written.partition(",")[0].strip()  # a proxy's list: the client comes first
     if _IPV4_FORM(found):
         return found if _PUBLIC_IPV4(found) else None
@@ -570,10 +570,12 @@ def locale(value: object) -> str | None:
 
 def language(value: object) -> str | None:
     """The ISO 639-1 language of a locale, two letters; None where it has three."""
-    tag = locale(value)
-    if tag is None:
-        return None
-    first = tag.partition("-")[0]
+    return _language(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=4_096)
+def _language(written: str) -> str | None:
+    first = (_locale(written) or "").partition("-")[0]
     return first if len(first) == 2 else None
 
 
@@ -581,6 +583,15 @@ def url(value: object) -> str | None:
     """An absolute http(s) address, with query parameters that hold an e-mail address taken out; None for anything else."""
     if value.__class__ is not str:
         return None
+    if (
+        value[:8] == "https://"
+        and value[8:9] not in "/?#"
+        and value.isprintable()
+        and " " not in value
+        and "@" not in value
+        and "%40" not in value
+    ):
+        return value
     found = value.strip()
     if _URL_START(found) is None or not found.isprintable() or " " in found:
         return None
@@ -880,9 +891,7 @@ STATES: dict[str, dict[str, str]] = {
 }
 """Country -> a state's name (squeezed) or code -> its code, in lower case."""
 
-_ALPHA_3 = {
-    pair[:3]: pair[3:]
-    for pair in """
+_PAIRS = """
     ABWAW AFGAF AGOAO AIAAI ALAAX ALBAL ANDAD AREAE ARGAR ARMAM ASMAS ATAAQ ATFTF ATGAG AUSAU AUTAT
     AZEAZ BDIBI BELBE BENBJ BESBQ BFABF BGDBD BGRBG BHRBH BHSBS BIHBA BLMBL BLRBY BLZBZ BMUBM BOLBO
     BRABR BRBBB BRNBN BTNBT BVTBV BWABW CAFCF CANCA CCKCC CHECH CHLCL CHNCN CIVCI CMRCM CODCD COGCG
@@ -899,6 +908,6 @@ _ALPHA_3 = {
     SVKSK SVNSI SWESE SWZSZ SXMSX SYCSC SYRSY TCATC TCDTD TGOTG THATH TJKTJ TKLTK TKMTM TLSTL TONTO
     TTOTT TUNTN TURTR TUVTV TWNTW TZATZ UGAUG UKRUA UMIUM URYUY USAUS UZBUZ VATVA VCTVC VENVE VGBVG
     VIRVI VNMVN VUTVU WLFWF WSMWS YEMYE ZAFZA ZMBZM ZWEZW
-    """.split()
-}
+"""
+_ALPHA_3 = {pair[:3]: pair[3:] for pair in _PAIRS.split()}
 """ISO 3166 alpha-3 -> alpha-2."""

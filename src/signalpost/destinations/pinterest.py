@@ -94,9 +94,9 @@ def action_source(signal: Signal) -> str:
     """`app_ios` or `app_android` for events of an app, `offline` where the event says so, else `web`."""
     event = signal.event
     context = event.context
-    device = context.get("device")
-    if device.__class__ is dict and (event.kind == "screen" or "app" in context):
-        kind = device.get("type")
+    if "device" in context and (event.kind == "screen" or "app" in context):
+        device = context["device"]
+        kind = device.get("type") if isinstance(device, dict) else None
         source = _APPS.get(kind.lower()) if isinstance(kind, str) else None
         if source is not None:
             return source
@@ -116,8 +116,11 @@ def opted_out(signal: Signal) -> bool | None:
 
 def _parts_of(name: str, parts: Mapping[str, tuple[str, int]]) -> Any:
     def read(signal: Signal) -> dict[str, str] | None:
-        found = signal.event.context.get(name)
-        if found.__class__ is not dict or action_source(signal)[:3] != "app":
+        context = signal.event.context
+        if name not in context or action_source(signal)[:3] != "app":
+            return None
+        found = context[name]
+        if found.__class__ is not dict:
             return None
         made = {}
         for theirs, (ours, longest) in parts.items():

@@ -88,13 +88,12 @@ EVENT_NAMES: Final = frozenset(
 )
 
 # TikTok lists what it takes; on another code it says nothing, so amounts in one are not sent (BUB track.go).
-CURRENCIES: Final = frozenset(
-    """
-    AED ARS AUD BDT BHD BIF BOB BRL CAD CHF CLP CNY COP CRC CZK DKK DZD EGP EUR GBP GTQ HKD HNL HUF IDR ILS INR ISK
-    JPY KES KHR KRW KWD KZT MAD MOP MXN MYR NGN NIO NOK NZD OMR PEN PHP PKR PLN PYG QAR RON RUB SAR SEK SGD THB TRY
-    TWD UAH USD VES VND ZAR
-    """.split()
-)
+_CURRENCIES = """
+    AED ARS AUD BDT BHD BIF BOB BRL CAD CHF CLP CNY COP CRC CZK DKK DZD EGP EUR GBP GTQ HKD HNL HUF IDR ILS INR
+    ISK JPY KES KHR KRW KWD KZT MAD MOP MXN MYR NGN NIO NOK NZD OMR PEN PHP PKR PLN PYG QAR RON RUB SAR SEK SGD
+    THB TRY TWD UAH USD VES VND ZAR
+"""
+CURRENCIES: Final = frozenset(_CURRENCIES.split())
 
 # ---------------------------------------------------------------------------------------------- fields
 
@@ -109,10 +108,11 @@ _IMPLIED = {"First Purchase": "new", "Second Purchase": "returning", "Repeat Pur
 
 
 def content_type(signal: Signal) -> str | None:
-    """`product`, unless the event says `product_group`; only with products."""
-    if not signal.order.items:
-        return None
-    return _said_content_type(signal) or ("product" if readers.content_ids(signal) else None)
+    """`product`, unless the event says `product_group`; only with products' ids."""
+    for item in readers.products(signal.order):
+        if item.id is not None:
+            return _said_content_type(signal) or "product"
+    return None
 
 
 _said_content_type = readers.one_of("content_type", frozenset({"product", "product_group"}))
