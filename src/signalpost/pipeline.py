@@ -9,9 +9,9 @@ nothing, and how the stream is cut into batches does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -132,7 +132,9 @@ def plan(workspace: workspace_file.Workspace) -> Plan:
 def read(requests: Iterable[tuple[int, Received]], plan: Plan) -> Batch:
     """The requests' events, numbered and with the keys that name their people."""
     country, blocked = plan.workspace.country, plan.blocked
-    positions, arrived, refusals = [], [], []
+    positions: list[int] = []
+    arrived: list[Arrived] = []
+    refusals: list[tuple[int, Refusal]] = []
     for position, received in requests:
         positions.append(position)
         reading = sources.read(received)
@@ -572,3 +574,65 @@ def gather(connection: Connection, batch: Batch) -> State:
 def commit(connection: Connection, made: Decision) -> None:
     """Write the decision; the caller's transaction makes it one."""
     batches.commit(connection, made)
+
+
+# ---- preview ---------------------------------------------------------------------------------------------------------------
+
+
+class Previewed(Struct, frozen=True, kw_only=True):
+    """What would become of one message on one destination."""
+
+    destination: str
+    message_id: str | None
+    event: str | None
+    verdict: Literal["ready", "withheld"]
+    reason: str | None
+    sentence: str | None
+    request: bytes | None
+    """The exact event object that would be sent, as JSON."""
+
+
+def preview(plan: Plan, received: Iterable[Received], now: Callable[[], int]) -> Iterator[Previewed]:
+    """Take requests through reading and deciding without store or network; what earlier ones taught is known to later ones."""
+    state = State()
+    for position, request in enumerate(received, start=1):
+        batch = read([(position, request)], plan)
+        for _, refusal in batch.refusals:
+            for route in plan.routes:
+                yield Previewed(
+                    destination=route.name,
+                    message_id=None,
+                    event=None,
+                    verdict="withheld",
+                    reason="unreadable",
+                    sentence=f"{refusal.sentence} ({refusal.path})",
+                    request=None,
+                )
+        made = decide(batch, state, plan, now())
+        bodies = {(row[2], row[0]): row[-1] for row in made.outbox}
+        ids = {arrived.id: arrived.event.message_id for arrived in batch.arrived}
+        signals = {row[0] for row in made.ledger}
+        names = {row[0]: row[3] for row in made.events}
+        for row in made.ledger:
+            number, destination, verdict, reason, sentence = row[:5]
+            yield Previewed(
+                destination=destination,
+                message_id=ids[number],
+                event=names[number],
+                verdict="ready" if verdict == "waiting" else "withheld",
+                reason=reason,
+                sentence=sentence or (gates.REASONS[reason].sentence if reason in gates.REASONS else None),
+                request=bodies.get((number, destination)),
+            )
+        for arrived in batch.arrived:
+            if arrived.id not in signals:
+                for route in plan.routes:
+                    yield Previewed(
+                        destination=route.name,
+                        message_id=arrived.event.message_id,
+                        event=names[arrived.id],
+                        verdict="withheld",
+                        reason="not_a_signal",
+                        sentence="It teaches who the person is; nothing of it is sent by itself.",
+                        request=None,
+                    )

@@ -12,6 +12,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 from aiolimiter import AsyncLimiter
@@ -22,8 +23,9 @@ from signalpost.delivery import Breaker, Fate, Leased
 from signalpost.destinations.contract import Outcome
 from signalpost.errors import StoreError, TransportError
 from signalpost.sources import Reading, Received
+from signalpost.state import Decision
 from signalpost.store import batches, outbox, upkeep
-from signalpost.store.database import Database
+from signalpost.store.database import Connection, Database
 from signalpost.transport import Transport
 
 log = structlog.get_logger("signalpost")
@@ -41,6 +43,14 @@ BACKLOG_LIMIT = 200_000
 def now_ms() -> int:
     """The clock: epoch ms, UTC."""
     return time.time_ns() // 1_000_000
+
+
+def _close_breaker(destination: str, connection: Connection) -> None:
+    connection.run("breaker_clear", destination)
+
+
+def _commit(made: Decision, connection: Connection) -> None:
+    pipeline.commit(connection, made)
 
 
 class Dispatcher:
@@ -229,7 +239,7 @@ class Worker:
         if self.database.embedded:
             await self.database.write(lambda connection: connection.run("outbox_release_all"))
         for dispatcher in self.dispatchers:
-            await self.database.write(lambda connection, name=dispatcher.route.name: connection.run("breaker_clear", name))
+            await self.database.write(partial(_close_breaker, dispatcher.route.name))
         self.backlog = await self.database.read(lambda connection: int(connection.rows("backlog_count")[0][1]))
         self._tasks = [asyncio.create_task(dispatcher.run()) for dispatcher in self.dispatchers]
         self._tasks.append(asyncio.create_task(self._process()))
@@ -261,7 +271,7 @@ class Worker:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._arrived.wait(), 1.0)
                     continue
-                await self.database.write(lambda connection, made=made: pipeline.commit(connection, made))
+                await self.database.write(partial(_commit, made))
             except StoreError as error:
                 log.error("a batch is tried again", error=str(error))
                 await asyncio.sleep(1)

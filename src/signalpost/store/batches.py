@@ -78,7 +78,7 @@ def gather(connection: Connection, message_keys: list[str], identifiers: list[Id
     """What is known of these messages, identifiers and orders, and of the people they belong to."""
     state = State()
     if message_keys:
-        state.seen = dict(connection.rows("events_known", message_keys))  # type: ignore[arg-type]  # rows of two
+        state.seen = dict(connection.rows("events_known", message_keys))
     if order_ids:
         for key, order_id, person, event, time, sent in connection.rows("orders_known", order_ids):
             known = KnownOrder(key=key, order_id=order_id, person=person, event=event, time=time, sent=set(sent.split()))
@@ -101,7 +101,7 @@ def people(connection: Connection, ids: list[int]) -> dict[int, Person]:
 
 def waiting_of(connection: Connection, ids: list[int]) -> list[Waiting]:
     """Signals of these people that wait in nobody's hands."""
-    return [Waiting(*row[:4], bytes(row[4])) for row in connection.rows("outbox_of_people", ids)]
+    return [Waiting(row[0], row[1], row[2], row[3], bytes(row[4])) for row in connection.rows("outbox_of_people", ids)]
 
 
 def commit(connection: Connection, made: Decision) -> None:

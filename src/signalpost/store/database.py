@@ -175,7 +175,7 @@ def migrate(connection: SqliteConnection | PostgresConnection) -> int:
             raise
         connection.script("COMMIT")
         done.add(version)
-    return max(done)
+    return int(max(done))
 
 
 def _spoken_schema(text: str, words: dict[str, str]) -> str:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from signalpost import gates, mapping, masking, orders, sources
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
-from signalpost.events import Event, Person, Signal
+from signalpost.events import Event, Order, Person, Signal
 from signalpost.store import batches
 from signalpost.store.database import Connection, Row
 
@@ -225,7 +225,10 @@ def story(connection: Connection, number: int, workspace: Workspace) -> Story | 
     request, event = _request(connection, number, source, message_id)
     person, record = _person(connection, person_then)
     value = _order(event, workspace) if event is not None else orders.NO_ORDER
-    again = event is not None and kind in {"track", "page", "screen"} and not message_key.endswith(f"#{number}")
+    repeat = message_key.endswith(f"#{number}")
+    signal = None
+    if event is not None and record is not None and not repeat and kind in {"track", "page", "screen"}:
+        signal = Signal(event=replace(event, time=time), person=record, order=value, name=name)
     return Story(
         request=request,
         refusals=[
@@ -249,17 +252,11 @@ def story(connection: Connection, number: int, workspace: Workspace) -> Story | 
         ),
         person=person,
         repeat_of=_first_of(connection, message_key, number),
-        repeats=[] if message_key.endswith(f"#{number}") else _repeats(connection, message_key),
+        repeats=[] if repeat else _repeats(connection, message_key),
         same_order=[_related(each) for each in connection.rows("events_by_order", order_id) if each[0] != number]
         if order_id
         else [],
-        deliveries=_deliveries(
-            connection,
-            number,
-            workspace,
-            Signal(event=replace(event, time=time), person=record, order=value, name=name) if again and event and record else None,
-            record.id if record else 0,
-        ),
+        deliveries=_deliveries(connection, number, workspace, signal, record.id if record else 0),
     )
 
 
@@ -292,7 +289,7 @@ def _request(connection: Connection, number: int, source: str, message_id: str) 
     return request, event
 
 
-def _order(event: Event, workspace: Workspace) -> Any:
+def _order(event: Event, workspace: Workspace) -> Order:
     return orders.read(event, definition=workspace.order_value, default_currency=workspace.currency)
 
 
@@ -343,9 +340,7 @@ def _person(connection: Connection, then: int) -> tuple[Known | None, Person | N
 
 def _related(row: Row) -> Related:
     source, message_id = _parted(row[1])
-    return Related(
-        event=row[0], name=row[3], source=source, message_id=masking.text(message_id), time=row[6], received_at=row[7]
-    )
+    return Related(event=row[0], name=row[3], source=source, message_id=masking.text(message_id), time=row[6], received_at=row[7])
 
 
 def _first_of(connection: Connection, message_key: str, number: int) -> Related | None:
@@ -364,9 +359,7 @@ def _repeats(connection: Connection, message_key: str) -> list[Related]:
 # ---- deliveries ------------------------------------------------------------------------------------------------------------
 
 
-def _deliveries(
-    connection: Connection, number: int, workspace: Workspace, signal: Signal | None, person: int
-) -> list[Delivery]:
+def _deliveries(connection: Connection, number: int, workspace: Workspace, signal: Signal | None, person: int) -> list[Delivery]:
     waiting = {row[0]: row[1:] for row in connection.rows("outbox_of_event_and_person", person, number)}
     steps: dict[str, list[Step]] = {}
     for destination, at, verdict, reason, sentence, request in connection.rows("trace_of", number):
@@ -452,10 +445,8 @@ def advice(verdict: str, reason: str | None) -> str:
 
 
 def _limited(signal: Signal, workspace: Workspace) -> bool:
-    said = gates.consent(signal.event, workspace.consent.limited_data_use)
-    if said is None:
-        said = signal.person.consent.get("limited_data_use", (False, 0))[0]
-    return said
+    said = gates.reader(workspace.consent.limited_data_use)(signal.event)
+    return signal.person.consent.get("limited_data_use", (False, 0))[0] if said is None else said
 
 
 def _answer(connection: Connection, request: int | None) -> Answer | None:
@@ -672,9 +663,7 @@ def latest(
     workspace: Workspace | None = None,
 ) -> list[Latest]:
     """Like `recent`, only verdicts of this destination, verdict and reason, looked for among the newest `among`."""
-    rows = connection.rows(
-        "ledger_latest", among, destination, destination, verdict, verdict, reason, reason, limit
-    )
+    rows = connection.rows("ledger_latest", among, destination, destination, verdict, verdict, reason, reason, limit)
     return _grouped(rows, workspace)
 
 

@@ -247,3 +247,6 @@ ORDER BY l.event DESC, l.destination LIMIT ?
 
 -- name: events_count
 SELECT count(*) FROM events
+
+-- name: journal_held (which of these requests are still there)
+SELECT position FROM journal WHERE position {in_numbers}
