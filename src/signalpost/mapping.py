@@ -82,9 +82,7 @@ _FALLS_BACK = {row.name: row.unless_same_as for row in normalize.MATCH_KEYS if r
 def matched(path: str, key: str, *, many: bool = False) -> Field:
     """The row of a match key: its sentence and its hashing come from `normalize.MATCH_KEYS`."""
     row = next(row for row in normalize.MATCH_KEYS if row.name == key)
-    return Field(
-        path=path, read=match_key(key), doc=row.doc, hashed=row.hashed, key=key, many=many and row.form == "text"
-    )
+    return Field(path=path, read=match_key(key), doc=row.doc, hashed=row.hashed, key=key, many=many and row.form == "text")
 
 
 def at(path: str) -> Read:
@@ -144,11 +142,7 @@ class Render:
             (
                 parent,
                 keys,
-                tuple(
-                    (row.path.partition(".")[2], row.read)
-                    for row in rows
-                    if row.person and row.path.startswith(parent + ".")
-                ),
+                tuple((row.path.partition(".")[2], row.read) for row in rows if row.person and row.path.startswith(parent + ".")),
             )
             for parent, keys, _ in self._groups
             if keys

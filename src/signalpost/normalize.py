@@ -812,9 +812,7 @@ def match_keys(
         found = [digest for value in phones[:MOST_VALUES] if (digest := hash_of(value))]
         if found:
             keys["phone"] = found
-            keys["phone_digits"] = [
-                digest for value in phones[:MOST_VALUES] if (digest := hash_of(phone_digits(value)))
-            ]
+            keys["phone_digits"] = [digest for value in phones[:MOST_VALUES] if (digest := hash_of(phone_digits(value)))]
     ids = external_ids[:MOST_VALUES] if external_ids else anonymous_ids[:1]
     if ids:
         found = [digest for value in ids if (digest := hash_of(external_id(value)))]

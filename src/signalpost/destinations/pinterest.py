@@ -394,14 +394,10 @@ def outcomes(response: Response, count: int) -> list[Outcome]:
         return by_status("Pinterest", response, count, said)
     known = code if isinstance(code, int) and not isinstance(code, bool) else None
     if status in {401, 403, 404} and known in BLOCKS:
-        return all_alike(
-            Outcome(kind="blocked", code=str(known), sentence=quoted(BLOCKS[known], said), reached=False), count
-        )
+        return all_alike(Outcome(kind="blocked", code=str(known), sentence=quoted(BLOCKS[known], said), reached=False), count)
     if (status == 429 or status >= 500) and known in RETRIES:
         return all_alike(
-            Outcome(
-                kind="retry", code=str(known), sentence=RETRIES[known], after=retry_after(response), reached=False
-            ),
+            Outcome(kind="retry", code=str(known), sentence=RETRIES[known], after=retry_after(response), reached=False),
             count,
         )
     if status == 400 and known in REFUSALS:

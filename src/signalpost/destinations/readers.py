@@ -167,6 +167,7 @@ def order_id(signal: Signal) -> str | None:
 LARGEST_COUNT = 2**63 - 1
 """Both platforms' integers are 64 bits wide at most."""
 
+
 def is_product(item: Item) -> bool:
     """Whether a line is a product: not a return (quantity below one), not a discount (a negative price), not nameless."""
     quantity = item.quantity

@@ -318,9 +318,7 @@ def check(settings: dict[str, str], base: str, now: int) -> Request:  # noqa: AR
             "data": [{"event": "Signalpost check", "user": {}, "page": {"url": "https://example.com/"}}],
         }
     )
-    return Request(
-        method="POST", url=f"{base.rstrip('/')}/open_api/v1.3/event/track/", headers=_headers(settings), body=body
-    )
+    return Request(method="POST", url=f"{base.rstrip('/')}/open_api/v1.3/event/track/", headers=_headers(settings), body=body)
 
 
 # ---------------------------------------------------------------------------------------------- answers
@@ -432,9 +430,7 @@ def outcomes(response: Response, count: int) -> list[Outcome]:
         sentence = quoted(TROUBLES.get(code, "TikTok has trouble of its own."), said)
         return all_alike(Outcome(kind="retry", code=name, sentence=sentence, after=retry_after(response)), count)
     if code in BLOCKS:
-        return all_alike(
-            Outcome(kind="blocked", code=name, sentence=quoted(BLOCKS[code], said), reached=False), count
-        )
+        return all_alike(Outcome(kind="blocked", code=name, sentence=quoted(BLOCKS[code], said), reached=False), count)
     sentence = quoted(REFUSALS.get(code, "TikTok refused the event with a code we do not know."), said)
     return split_or_refuse(count, code=name, sentence=sentence)
 
