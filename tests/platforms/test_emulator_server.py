@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signalpost.platforms.app import create
+from signalpost.platforms.faults import NAMES, FaultRequest
+from signalpost.platforms.received import Seen
 from signalpost.platforms.serve import serve
 from signalpost.platforms.settings import Settings
 from signalpost.platforms.testing import Client, pinterest_event, running, tiktok_event
@@ -186,3 +189,29 @@ def test_settings_are_printable_and_stable() -> None:
     assert msgspec.to_builtins(Settings()) == msgspec.to_builtins(Settings())
     assert Settings().tiktok_token == "demo-tiktok-token"
     assert Settings().pinterest_token.startswith("pina_demo")
+
+
+def test_every_fault_and_field_is_documented(platforms: Client) -> None:
+    """Every fault, option and field of `/received` stands in the documentation."""
+    docs = Path(__file__).parents[2] / "docs"
+    how_to = (docs / "how-to/use-the-emulators.md").read_text(encoding="utf-8")
+    reference = (docs / "reference/emulators.md").read_text(encoding="utf-8")
+    for name in (*NAMES, *FaultRequest.__struct_fields__):
+        assert f"`{name}`" in how_to, name
+    fields = platforms.received("tiktok", event_id="a", detail="true")
+    for name in (*fields, *Seen.__struct_fields__):
+        assert f"`{name}`" in reference, name
+
+
+def test_the_documented_first_request_is_answered_as_documented(platforms: Client) -> None:
+    """The how-to's curl request gets the answer printed beneath it."""
+    event = {
+        "event": "Purchase",
+        "event_time": AT,
+        "event_id": "order-1",
+        "page": {"url": "https://shop.example/thanks"},
+        "user": {"email": "jane@example.com"},
+    }
+    answer = platforms.track(event).json()
+    how_to = (Path(__file__).parents[2] / "docs/how-to/use-the-emulators.md").read_text(encoding="utf-8")
+    assert f'{{"code":{answer["code"]},"message":"{answer["message"]}",' in how_to
