@@ -118,11 +118,11 @@ class Batch(Struct, rename="camel"):
 
 
 def _nested(levels: int) -> Any:
-    """The type of a JSON value of at most so many levels; msgspec checks it while it decodes, so depth costs no pass of its own."""
+    """The type of a JSON value of at most so many levels: msgspec checks it while it decodes, so depth costs no pass."""
     scalar: Any = str | int | float | bool | None
     value: Any = scalar
     for _ in range(levels):
-        value = scalar | list[value] | dict[str, value]  # type: ignore[valid-type]
+        value = scalar | list[value] | dict[str, value]
     return value
 
 
@@ -366,7 +366,7 @@ def _event(
             kind = SEMANTIC[name]
         if message.group_id is not None:
             context = {**context, "groupId": text(message.group_id)}
-    elif kind == "page" or kind == "screen":
+    elif kind in {"page", "screen"}:
         name = text(message.name)
         properties, context = _page(kind, name, message, properties, context)
     elif kind == "merge":
@@ -411,7 +411,7 @@ def _identifier(value: Any, path: str) -> str | None:
 
 
 def _former(value: str) -> tuple[Identifier, ...]:
-    """Whom an alias names: the spec does not say whether the previous id was an anonymous or a user id, so it is looked up as both."""
+    """Whom an alias names. The spec does not say whether the previous id was anonymous, so it is looked up as both."""
     known: tuple[Identifier, ...] = (("user_id", value), ("anonymous_id", value))
     return (*known, ("email", value)) if looks_like_email(value) else known
 
@@ -444,7 +444,7 @@ def _from_server(user_agent: str | None) -> bool:
 
 
 def _filled(context: dict[str, Any], received: Received, channel: Any) -> dict[str, Any]:
-    """The context with the connection's address and the request's user agent, where the message lacks them and a person's device sent it."""
+    """The context with the connection's address and user agent, where the message lacks them and a person's device sent it."""
     library = context.get("library")
     if (
         channel == "server"

@@ -30,7 +30,7 @@ MACHINE = ("prefetched", "proxied", "synthetic", "machine")
 
 
 def read(received: Received) -> Reading:
-    """One webhook, one event; an unknown metric or object is an event like any other, because a refusal blocks Customer.io's queue."""
+    """One webhook, one event, whatever its metric or object: a refusal would block Customer.io's queue."""
     reading = Reading()
     try:
         reading.events.append(_event(received))

@@ -5,9 +5,9 @@ Choices a reader should know:
 - `order_id` is the order's `id` as text: unique in a shop for ever, the same in every topic, and what a refund refers to.
   The number a buyer sees (`name`, `order_number`) can be prefixed, reset and shared by two shops; it stays in the properties.
 - `user_id` is the Shopify customer's `id`; a guest has none and is known by e-mail, phone and cart.
-- The cart's token is an anonymous id (`shopify-cart-…`), because cart, checkout and order share it: the cart's history joins its buyer.
+- The cart's token is an anonymous id (`shopify-cart-…`): cart, checkout and order share it, so the cart joins its buyer.
 - Amounts are the shop's own currency (`shop_money`), never what the buyer's currency shows, so that all orders add up.
-- Shopify's prices may contain tax; `subtotal`, `revenue` and `shipping` here never do, so that total = subtotal + tax + shipping holds.
+- Shopify's prices may contain tax; `subtotal`, `revenue` and `shipping` here never do: total = subtotal + tax + shipping.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _list(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _shop(body: dict[str, Any], name: str) -> Any:
-    """An amount in the shop's currency: of the `_set` when there is one, else the plain field, which is the shop's currency too."""
+    """An amount in the shop's currency: of the `_set` when there is one, else the plain field, which is in it too."""
     amount = mapping(mapping(body.get(f"{name}_set")).get("shop_money")).get("amount")
     return body.get(name) if amount is None else amount
 
