@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -215,3 +216,14 @@ def test_the_documented_first_request_is_answered_as_documented(platforms: Clien
     answer = platforms.track(event).json()
     how_to = (Path(__file__).parents[2] / "docs/how-to/use-the-emulators.md").read_text(encoding="utf-8")
     assert f'{{"code":{answer["code"]},"message":"{answer["message"]}",' in how_to
+
+
+def test_the_emulators_know_nothing_of_our_mapping() -> None:
+    """The emulators import nothing of Signalpost but its error tree: a mistake of ours cannot hide in them."""
+    package = Path(__file__).parents[2] / "src/signalpost/platforms"
+    imported = {
+        module
+        for source in package.glob("*.py")
+        for module in re.findall(r"^\s*(?:from|import) (signalpost[.\w]*)", source.read_text("utf-8"), re.M)
+    }
+    assert {name for name in imported if not name.startswith("signalpost.platforms")} == {"signalpost.errors"}
