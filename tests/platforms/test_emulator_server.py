@@ -224,6 +224,6 @@ def test_the_emulators_know_nothing_of_our_mapping() -> None:
     imported = {
         module
         for source in package.glob("*.py")
-        for module in re.findall(r"^\s*(?:from|import) (signalpost[.\w]*)", source.read_text("utf-8"), re.M)
+        for module in re.findall(r"^\s*(?:from|import) (signalpost[.\w]*)", source.read_text("utf-8"), re.MULTILINE)
     }
     assert {name for name in imported if not name.startswith("signalpost.platforms")} == {"signalpost.errors"}
