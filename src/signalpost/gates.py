@@ -122,24 +122,24 @@ def truth(value: Any) -> bool | None:
     return None
 
 
-def reader(paths: tuple[str, ...]) -> Callable[[Event], bool | None]:
-    """Compiles dotted paths to a function: what the first present of them says about an event; None when none is present."""
+def finder(paths: tuple[str, ...]) -> Callable[[Event], Any]:
+    """Compiles dotted paths to a function: the value at the first present of them in an event; None when none is present."""
     first = {
-        root: frozenset(p.split(".")[1] for p in paths if p.startswith(root + "."))
+        root: frozenset(path.split(".")[1] for path in paths if path.startswith(root + "."))
         for root in ("properties", "context", "traits")
     }
     properties, context, traits = first["properties"], first["context"], first["traits"]
 
-    def said(event: Event) -> bool | None:
+    def find(event: Event) -> Any:
         if context.isdisjoint(event.context) and properties.isdisjoint(event.properties) and traits.isdisjoint(event.traits):
             return None  # nearly every event: not one of the paths even begins
         for path in paths:
-            answer = truth(lookup(event, path))
-            if answer is not None:
-                return answer
+            value = lookup(event, path)
+            if value is not None:
+                return value
         return None
 
-    return said
+    return find
 
 
 def withheld(

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -39,7 +38,7 @@ def amount(value: Any) -> Decimal | None:
 
 def _amount(properties: dict[str, Any], name: str) -> Decimal | None:
     value = properties.get(name)
-    return amount(value) if isinstance(value, (int, float, str)) else None
+    return amount(value) if value is not None and isinstance(value, (int, float, str)) else None
 
 
 def text(value: Any) -> str | None:
@@ -75,16 +74,6 @@ def currency(properties: dict[str, Any], default: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=65_536)
-def _label(value: str) -> str | None:
-    """`text` of what repeats: a shop has some thousand product names, ids and categories, and writes them in every event."""
-    return text(value)
-
-
-def _words(value: Any) -> str | None:
-    return None if value is None else _label(value) if type(value) is str else text(value)
-
-
 def _quantity(value: Any) -> int | None:
     if value is None:
         return 1
@@ -96,21 +85,39 @@ def _quantity(value: Any) -> int | None:
     return int(exact)
 
 
-def _item(product: dict[str, Any]) -> Item | None:
-    get = product.get
-    price, name = get("price"), get("name")
-    item_id = _words(get("product_id") or get("sku") or get("id") or get("variant_id") or get("item_id"))
-    if item_id is None and price is None and name is None:
+def _read_item(item_id: Any, name: Any, category: Any, brand: Any, variant: Any, price: Any, quantity: Any) -> Item | None:
+    if item_id is None and name is None and price is None:
         return None
     return Item(
-        id=item_id,
-        name=_words(name or get("title")),
-        category=_words(get("category")),
-        brand=_words(get("brand") or get("vendor")),
-        variant=_words(get("variant")),
+        id=text(item_id),
+        name=text(name),
+        category=text(category),
+        brand=text(brand),
+        variant=text(variant),
         price=amount(price) if isinstance(price, (int, float, str)) else None,
-        quantity=_quantity(get("quantity")),
+        quantity=_quantity(quantity),
     )
+
+
+_known_item = lru_cache(maxsize=65_536, typed=True)(_read_item)
+"""A shop has some thousand products and writes them in every event: each is read once."""
+
+
+def _item(product: dict[str, Any]) -> Item | None:
+    get = product.get
+    parts = (
+        get("product_id") or get("sku") or get("id") or get("variant_id") or get("item_id"),
+        get("name") or get("title"),
+        get("category"),
+        get("brand") or get("vendor"),
+        get("variant"),
+        get("price"),
+        get("quantity"),
+    )
+    try:
+        return _known_item(*parts)
+    except TypeError:  # a list or an object where a text belongs
+        return _read_item(*parts)
 
 
 def items(properties: dict[str, Any]) -> tuple[Item, ...]:
@@ -125,53 +132,47 @@ def items(properties: dict[str, Any]) -> tuple[Item, ...]:
     return ()
 
 
-_Parts = dict[str, Decimal]
-_PART_NAMES = ("total", "revenue", "subtotal", "tax", "shipping", "discount", "value")
-_ZERO = Decimal(0)
-
-
-def _plus(base: str) -> Callable[[_Parts], Decimal]:
-    return lambda parts: parts[base] + parts.get("tax", _ZERO) + parts.get("shipping", _ZERO)
-
-
-def _minus_tax_and_shipping(parts: _Parts) -> Decimal:
-    return parts["total"] - parts.get("tax", _ZERO) - parts.get("shipping", _ZERO)
-
-
-VALUE_RULES: dict[str, tuple[tuple[str, str, Callable[[_Parts], Decimal]], ...]] = {
+VALUE_RULES: dict[str, tuple[tuple[str, int, str], ...]] = {
     "gross": (
-        ("total", "total", lambda parts: parts["total"]),
-        ("revenue", "revenue + tax + shipping", _plus("revenue")),
-        ("subtotal", "subtotal + tax + shipping", _plus("subtotal")),
-        ("value", "value as sent", lambda parts: parts["value"]),
+        ("total", 0, "total"),
+        ("revenue", 1, "revenue + tax + shipping"),
+        ("subtotal", 1, "subtotal + tax + shipping"),
+        ("value", 0, "value as sent"),
     ),
     "net": (
-        ("revenue", "revenue", lambda parts: parts["revenue"]),
-        ("subtotal", "subtotal", lambda parts: parts["subtotal"]),
-        ("total", "total - tax - shipping", _minus_tax_and_shipping),
-        ("value", "value as sent", lambda parts: parts["value"]),
+        ("revenue", 0, "revenue"),
+        ("subtotal", 0, "subtotal"),
+        ("total", -1, "total - tax - shipping"),
+        ("value", 0, "value as sent"),
     ),
 }
-"""Definition -> rules in order: (the part that must be present, how it reads, the sum). A missing tax or shipping counts as
-zero and the words say so; with no rule left the items are summed, less the discount."""
+"""Definition -> rules in order: (the part that must be present, how often tax and shipping are added, how it reads).
+
+A missing tax or shipping counts as zero and the words say so; where no rule applies the items are summed, less the discount.
+"""
+
+_ZERO = Decimal(0)
 
 
 def value(properties: dict[str, Any], lines: tuple[Item, ...], definition: str) -> tuple[Decimal | None, str]:
     """(order value under the definition, how it was found); (None, "") when nothing gives it."""
-    parts = {}
-    for name in _PART_NAMES:
-        given = properties.get(name)
-        if given is not None:
-            exact = _amount(properties, name)
-            if exact is not None:
-                parts[name] = exact
-    for needs, words, rule in VALUE_RULES[definition]:
-        if needs in parts:
-            absent = [part for part in ("tax", "shipping") if part in words and part not in parts]
-            return rule(parts), words + (f" (no {' or '.join(absent)} given)" if absent else "")
+    for needs, extra, words in VALUE_RULES[definition]:
+        worth = _amount(properties, needs)
+        if worth is None:
+            continue
+        if extra == 0:
+            return worth, words
+        absent = []
+        for part in ("tax", "shipping"):
+            charged = _amount(properties, part)
+            if charged is None:
+                absent.append(part)
+            else:
+                worth += extra * charged
+        return worth, words + (f" (no {' or '.join(absent)} given)" if absent else "")
     priced = [line.price * line.quantity for line in lines if line.price is not None and line.quantity is not None]
     if priced and len(priced) == len(lines):
-        return sum(priced, _ZERO) - parts.get("discount", _ZERO), "sum of items"
+        return sum(priced, _ZERO) - (_amount(properties, "discount") or _ZERO), "sum of items"
     return None, ""
 
 

@@ -48,7 +48,7 @@ class Route(Struct, frozen=True):
     valued: frozenset[str]
     paused: bool
     oldest_ms: int
-    event_id: tuple[str, ...]
+    shared_id: Callable[[Event], Any]
     test: bool
     settings: dict[str, str]
     render: mapping.Render
@@ -63,8 +63,8 @@ class Plan(Struct, frozen=True):
     production: bool
     reused_after_ms: int
     blocked: tuple[str, ...]
-    advertising: Callable[[Event], bool | None]
-    limited: Callable[[Event], bool | None]
+    advertising: Callable[[Event], Any]
+    limited: Callable[[Event], Any]
     counted_source: dict[str, str]
 
 
@@ -107,7 +107,7 @@ def plan(workspace: workspace_file.Workspace) -> Plan:
                 valued=frozenset(each for each in events if vocabulary.priority(each) < vocabulary.REST),
                 paused=chosen.paused,
                 oldest_ms=oldest,
-                event_id=chosen.event_id,
+                shared_id=gates.finder(chosen.event_id),
                 test=not production or chosen.test_code is not None,
                 settings=request_settings(chosen),
                 render=mapping.compile(platform, chosen),
@@ -120,8 +120,8 @@ def plan(workspace: workspace_file.Workspace) -> Plan:
         production=production,
         reused_after_ms=workspace_file.duration(workspace.orders.reused_after),
         blocked=tuple(value.lower() for value in workspace.identity.blocked),
-        advertising=gates.reader(workspace.consent.advertising),
-        limited=gates.reader(workspace.consent.limited_data_use),
+        advertising=gates.finder(workspace.consent.advertising),
+        limited=gates.finder(workspace.consent.limited_data_use),
         counted_source=workspace.counted_source,
     )
 
@@ -223,10 +223,10 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
     if event.received_at < event.time <= event.received_at + PRESENT:
         event = replace(event, time=event.received_at)
     said = {}
-    if (answer := plan.advertising(event)) is not None:
-        said["advertising"] = answer
-    if (answer := plan.limited(event)) is not None:
-        said["limited_data_use"] = answer
+    for fact, find in (("advertising", plan.advertising), ("limited_data_use", plan.limited)):
+        answer = gates.truth(find(event))
+        if answer is not None:
+            said[fact] = answer
     person = person_of(arrived, event, said, work)
     if not is_signal:
         made.events.append((number, key, event.kind, name, person.id, None, event.time, event.received_at, None))
@@ -394,10 +394,9 @@ def known_order(order_id: str, person: int, time: int, number: int, work: Decidi
 
 def platform_id(route: Route, event: Event, name: str, order: Order, counted: KnownOrder | None) -> str:
     """What the platform deduplicates on: the id shared with the pixel, else the order, else the message."""
-    for path in route.event_id:
-        shared = orders.text(gates.lookup(event, path))
-        if shared is not None:
-            return shared
+    shared = orders.text(route.shared_id(event))
+    if shared is not None:
+        return shared
     if counted is not None:
         return f"{counted.key}:{name.lower().replace(' ', '-')}"
     if order.id is not None and name in WITH_ORDER_ID:
