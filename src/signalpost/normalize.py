@@ -452,9 +452,13 @@ def idfv(value: object) -> str | None:
 
 def click_id(value: object) -> str | None:
     """A click or browser id, verbatim; None for unfilled macros, digests and anything with space in it."""
-    if value.__class__ is not str:
-        return None
-    found = value.strip()
+    return _click_id(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=32_768)
+def _click_id(written: str) -> str | None:
+    # Read again with each of a person's events, so remembered.
+    found = written.strip()
     if not 4 <= len(found) <= 1024 or found.lower() in JUNK or is_hashed(found):
         return None
     if found[0] in "{[<%$" or found[:2] == "__" or not found.isascii() or not found.isprintable() or " " in found:

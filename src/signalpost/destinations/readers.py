@@ -102,7 +102,7 @@ def click(name: str, *, days: int) -> Read:
         value, when = seen
         # A click after the event did not lead to it (the browser's clock may run a minute ahead).
         age = signal.event.time - when
-        return value if -60_000 <= age <= longest else None
+        return normalize.click_id(value) if -60_000 <= age <= longest else None
 
     return read
 
@@ -138,11 +138,14 @@ _FINEST = Decimal("1e-12")
 
 
 def currency(known: frozenset[str] | None = None) -> Read:
-    """The order's currency; None where the platform does not list it."""
+    """The order's currency, where there is an amount or a product; None where the platform does not list it."""
 
     def read(signal: Signal) -> str | None:
-        code = signal.order.currency
-        return code if code and (known is None or code in known) else None
+        order = signal.order
+        code = order.currency
+        if not code or (order.value is None and not order.items):
+            return None
+        return code if known is None or code in known else None
 
     return read
 

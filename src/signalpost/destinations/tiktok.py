@@ -361,7 +361,7 @@ BLOCKS: Final = {
     40101: "TikTok does not accept the app behind the access token.",
     40102: "The access token has expired: make a new one in Events Manager.",
     40103: "The access token has expired: make a new one in Events Manager.",
-    40104: "There is no access token: is the environment variable set?",
+    40104: "There is no access token: check that the environment variable is set.",
     40105: "The access token is wrong: copy it again from Events Manager, without the word Bearer.",
     40106: "The access token belongs to nobody TikTok knows.",
     40107: "The access token is no longer good: make a new one in Events Manager.",
