@@ -1,0 +1,58 @@
+"""How the commands speak: results to standard output, trouble to standard error, and what they all read."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from signalpost import config
+from signalpost.destinations import CATALOG
+from signalpost.errors import SignalpostError
+
+File = Annotated[Path, typer.Argument(help="The workspace file.", metavar="FILE")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+class Misuse(SignalpostError):  # noqa: N818 - the tree of errors is named by what happened
+    """The command was called in a way it cannot follow; exit code 2."""
+
+
+def complain(sentence: str) -> None:
+    """Print what went wrong to standard error, as it is: no markup, no wrapping."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(sentence))
+
+
+def say(*lines: str | Text) -> None:
+    """Print lines for a person to standard output."""
+    console = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(line if isinstance(line, Text) else Text(line))
+
+
+def say_json(value: Any) -> None:
+    """Print one JSON value for a program to standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def workspace_at(path: Path) -> config.Workspace:
+    """Return the checked workspace of the file; raise `ConfigError` with all its mistakes, or `Misuse`."""
+    if not path.is_file():
+        raise Misuse(f"There is no workspace file {path}. `signalpost init` writes one.")
+    return config.load(path, os.environ, CATALOG)
+
+
+def text_of(file: Path) -> str:
+    """Return the text of a file; raise `Misuse` when it cannot be read."""
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise Misuse(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise Misuse(f"{file} cannot be read: it is not UTF-8 text.") from error
