@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from signalpost import __version__, cli_platforms, cli_workspace
+from signalpost import __version__, cli_platforms, cli_run, cli_workspace
 from signalpost.cli_say import Misuse, complain, say
 from signalpost.errors import SignalpostError
 
@@ -31,8 +31,6 @@ _Usage: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ 
 
 def main() -> None:
     """Run the command line; the one place where errors become sentences and exit codes."""
-    from signalpost import cli_run  # noqa: F401, PLC0415 - it adds its commands to the application above
-
     try:
         code = application(standalone_mode=False)
     except _Usage as error:
@@ -79,3 +77,9 @@ application.command()(cli_workspace.init)
 application.command()(cli_workspace.check)
 application.command()(cli_platforms.platforms)
 application.command("map")(cli_platforms.map_messages)
+application.command()(cli_run.serve)
+application.command()(cli_run.demo)
+application.command()(cli_run.why)
+application.command("send-test")(cli_run.send_test)
+application.command("replay")(cli_run.replay_signals)
+application.command()(cli_run.bench)

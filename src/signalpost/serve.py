@@ -40,7 +40,7 @@ class Serving(Struct, frozen=True, kw_only=True):
     database: Database
 
 
-class AlreadyRunning(SignalpostError):  # noqa: N818  (our tree of errors is named by what happened)
+class AlreadyRunning(SignalpostError):
     """Another process serves this database."""
 
 

@@ -1,0 +1,242 @@
+"""The commands that run Signalpost or ask what it did: serve, demo, why, send-test, replay, bench."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from signalpost import config, pipeline, replay, trial
+from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
+from signalpost.marked import did_you_mean
+from signalpost.store.database import Connection, Database
+from signalpost.worker import now_ms
+
+Found = TypeVar("Found")
+WorkspaceOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")]
+
+
+# serve
+
+
+def serve(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
+    """Take events, send signals and show the console, until Ctrl-C."""
+    from signalpost import serve as room  # noqa: PLC0415  (a web server takes its time to load)
+
+    workspace = workspace_at(file)
+    room.quiet_logs()
+
+    def announce(running: room.Serving) -> None:
+        if as_json:
+            say_json({"url": running.url, "tls_url": running.tls_url, "console": running.console})
+        else:
+            say(
+                Text(f"Signalpost serves {workspace.workspace} ({workspace.environment}).", style="bold green"),
+                f"  intake   {running.url}" + (f" and {running.tls_url}" if running.tls_url else ""),
+                f"  console  {running.console}",
+                f"  store    {workspace.database}",
+                "Ctrl-C stops it; what waits is kept.",
+            )
+        sys.stdout.flush()
+
+    asyncio.run(room.run(workspace, state=file.resolve().parent, announce=announce))
+
+
+# demo
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="A bounded replay, a summary, and the end.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where the console listens; 0 takes a free one.")] = 0,
+    invoices: Annotated[int | None, typer.Option(min=1, help="Replay only so many invoices of the year.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a real shop's year of orders against emulators of both platforms, with a live picture."""
+    from signalpost import demo as room  # noqa: PLC0415  (only this command needs the samples)
+    from signalpost.serve import quiet_logs  # noqa: PLC0415
+
+    if as_json and not once:
+        raise Misuse("--json needs --once: without it the demo has no end to sum up.")
+    quiet_logs()
+    agreed = asyncio.run(room.run(once=once, as_json=as_json, port=port, invoices=invoices))
+    if not agreed:
+        raise typer.Exit(1)
+
+
+# send-test
+
+
+def send_test(
+    destination: Annotated[str, typer.Argument(help="A destination of the workspace file.")],
+    file: WorkspaceOption = Path(config.FILE),
+    as_json: AsJson = False,
+) -> None:
+    """Check a destination's credentials and send it one test-mode purchase; exit code 1 if it was not taken."""
+    workspace = workspace_at(file)
+    _known_destination(workspace, destination)
+    told = asyncio.run(trial.run(workspace, destination, now_ms()))
+    if as_json:
+        say_json(msgspec.to_builtins(told))
+    else:
+        say(Text(f"Credentials: {told.credentials_sentence}", style="green" if told.credentials else "red"))
+        if told.sent is not None:
+            say("Sent in test mode:", json.dumps(told.sent, indent=2, ensure_ascii=False))
+            good = told.verdict in {"accepted", "warned"}
+            say(Text(f"{str(told.verdict).capitalize()}: {told.sentence}", style="green" if good else "red"))
+    if told.verdict not in {"accepted", "warned"}:
+        raise typer.Exit(1)
+
+
+def _known_destination(workspace: config.Workspace, name: str) -> None:
+    if name not in workspace.destinations:
+        raise Misuse(f"The workspace has no destination `{name}`.{did_you_mean(name, workspace.destinations)}")
+
+
+# replay
+
+
+def replay_signals(
+    destination: Annotated[str, typer.Argument(help="A destination of the workspace file.")],
+    file: WorkspaceOption = Path(config.FILE),
+    verdict: Annotated[list[str] | None, typer.Option(help="refused, unknown; may be repeated. Both without it.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only signals with this reason or platform code.")] = None,
+    since: Annotated[str, typer.Option(help="Only events of the last such time, as 36h or 3d.")] = "7d",
+    risky: Annotated[bool, typer.Option("--risky", help="Also those the platform might count twice.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it, after showing what it means.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send again what a platform refused or never clearly answered, after showing age limits and dedupe risk."""
+    workspace = workspace_at(file)
+    _known_destination(workspace, destination)
+    verdicts = verdict or ["refused", "unknown"]
+    for each in verdicts:
+        if each not in {"refused", "unknown"}:
+            raise Misuse(f"Only refused and unknown signals can be replayed, not {each}.")
+    try:
+        earliest = now_ms() - config.duration(since)
+    except ValueError as error:
+        raise Misuse(f"--since {since}: write a time such as 90m, 36h or 3d.") from error
+    plan = pipeline.plan(workspace)
+    route = next(route for route in plan.routes if route.name == destination)
+
+    def work(database: Database) -> tuple[list[replay.Candidate], int]:
+        found = database.look(
+            lambda connection: replay.candidates(
+                connection, route, verdicts=verdicts, reason=reason, since=earliest, now=now_ms()
+            )
+        )
+        chosen = [each for each in found if risky or each.risk in {"none", "merges"}]
+        if not yes or not chosen:
+            return found, 0
+        return found, database.submit(lambda connection: replay.take_up(connection, plan, route, chosen, now=now_ms())).result()
+
+    found, taken = _with_database(workspace, work)
+    counts = {risk: sum(each.risk == risk for each in found) for risk in replay.RISKS}
+    limits = route.platform.limits
+    if as_json:
+        say_json({"destination": destination, "found": len(found), "risks": counts, "taken_up": taken})
+        return
+    table = Table(title=f"{len(found)} signals of {destination}: {', '.join(verdicts)}")
+    for column in ("risk", "signals", "meaning"):
+        table.add_column(column, justify="right" if column == "signals" else "left")
+    for risk, count in counts.items():
+        if count:
+            table.add_row(risk, f"{count:,}", replay.RISKS[risk])
+    Console().print(table)
+    say(
+        f"{route.platform.title} takes events of up to {limits.oldest_ms // 86_400_000} days "
+        f"and recognises repeats for {limits.dedupe_ms // 3_600_000} hours."
+    )
+    if yes:
+        say(Text(f"{taken:,} signals wait to be sent again.", style="green"))
+    elif found:
+        say("Nothing was changed. --yes takes up the safe ones, --risky --yes those that may count twice as well.")
+
+
+def _with_database(workspace: config.Workspace, work: Callable[[Database], Found]) -> Found:
+    database = Database(workspace.database)
+    try:
+        return work(database)
+    finally:
+        database.close()
+
+
+# why
+
+
+def why(
+    key: Annotated[str, typer.Argument(help="A message id, an order id, or an event's number.", metavar="MESSAGE_ID|ORDER_ID")],
+    file: WorkspaceOption = Path(config.FILE),
+    as_json: AsJson = False,
+) -> None:
+    """Tell the whole story of an event: from the request to the platform's own answer."""
+    from signalpost import telling  # noqa: PLC0415
+    from signalpost.store import story  # noqa: PLC0415
+
+    workspace = workspace_at(file)
+
+    def read(connection: Connection) -> list[Any]:
+        return [story.story(connection, event) for event in story.find(connection, key)]
+
+    stories = _with_database(workspace, lambda database: database.look(read))
+    if as_json:
+        say_json(msgspec.to_builtins(stories))
+    else:
+        telling.print_stories(stories, zone=workspace.timezone)
+    if not stories:
+        raise Misuse(f"Nothing is known of {key}: no event has this message id or order id.")
+
+
+# bench
+
+
+def bench(
+    which: Annotated[list[str] | None, typer.Argument(help="map, flow, latency; all without it.", metavar="[NAME]...")] = None,
+    events: Annotated[int | None, typer.Option(min=1_000, help="How many events or signals, instead of the usual.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure on this machine: mapping alone, the whole flow beside the database's bare limit, latency at a steady rate."""
+    from signalpost.benchmarks import flow, latency, mapping  # noqa: PLC0415  (nobody else needs them)
+
+    chosen = which or ["map", "flow", "latency"]
+    for name in chosen:
+        if name not in {"map", "flow", "latency"}:
+            raise Misuse(f"There is no bench `{name}`; there are map, flow and latency.")
+    for name in chosen:
+        if name == "map":
+            results = [mapping.run(platform, signals=events or 60_000) for platform in mapping.SETTINGS]
+        elif name == "flow":
+            results = [asyncio.run(flow.run(events=events or 100_000))]
+        else:
+            results = [asyncio.run(latency.run(seconds=max(2, (events or 10_000) // 500)))]
+        for result in results:
+            if as_json:
+                say_json(result)
+            else:
+                _print_figures(result)
+
+
+def _print_figures(result: dict[str, Any]) -> None:
+    table = Table(title=f"bench {result['bench']}" + (f" {result['platform']}" if "platform" in result else ""))
+    table.add_column("figure")
+    table.add_column("", justify="right")
+    for name, value in result.items():
+        if name in {"bench", "platform"}:
+            continue
+        if isinstance(value, dict):
+            for part, each in value.items():
+                table.add_row(f"{name.replace('_', ' ')}: {part}", f"{each:,}")
+        elif isinstance(value, list):
+            table.add_row(name.replace("_", " "), " ".join(f"{each:,}" for each in value))
+        else:
+            table.add_row(name.replace("_", " "), f"{value:,}")
+    Console().print(table)
