@@ -284,7 +284,9 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
             if route.platform.identified(person, signal):
                 if counted is not None:
                     counted.sent.add(route.name)
-                    work.counted[counted.key] = counted
+                    if counted.key not in work.counted:
+                        work.counted[counted.key] = counted
+                        remember_order(counted, work)
                 work.pending.append(Pending(route, signal, person.id, number, len(made.ledger)))
                 made.ledger.append(())
                 continue
@@ -344,7 +346,19 @@ def merge(one: Person, other: Person, why: str, event: int, work: Deciding) -> P
     work.state.people[joined.id] = joined
     del work.state.people[loser.id]
     work.changed[joined.id] = None
+    if joined.suppressed_at:
+        withdraw(joined.id, work)
     return joined
+
+
+def withdraw(person: int, work: Deciding) -> None:
+    """Nothing of this person may leave: neither what this batch made nor what waits, also of those merged into them so far."""
+    work.made.withdrawn += [
+        (each, "suppressed_person") for each in (person, *(one for one in work.became if work.now_known_as(one) == person))
+    ]
+    for pending in work.pending:
+        if work.now_known_as(pending.person) == person:
+            pending.withdrawn = True
 
 
 def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
@@ -355,10 +369,7 @@ def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
         state.people[person.id] = freed
         work.changed[person.id] = None
         return freed
-    work.made.withdrawn.append((person.id, "suppressed_person"))
-    for pending in work.pending:
-        if work.now_known_as(pending.person) == person.id:
-            pending.withdrawn = True
+    withdraw(person.id, work)
     emptied = Person(id=person.id, created_at=person.created_at, suppressed_at=max(event.time, 1))
     if event.kind == "suppress":
         state.people[person.id] = emptied
@@ -387,9 +398,14 @@ def known_order(order_id: str, person: int, time: int, number: int, work: Decidi
         if 0 in {person, known.person} or known.person == person or abs(time - known.time) < work.plan.reused_after_ms:
             return known
     key = f"{order_id}~{number}" if under else order_id
-    known = KnownOrder(key=key, order_id=order_id, person=person, event=number, time=time, sent=set())
-    under.append(known)
-    return known
+    return KnownOrder(key=key, order_id=order_id, person=person, event=number, time=time, sent=set())
+
+
+def remember_order(known: KnownOrder, work: Deciding) -> None:
+    """From the first destination that counts it, a purchase is known: to this batch as to the next (`made.orders`)."""
+    under = work.state.orders[known.order_id]
+    if all(each is not known for each in under):
+        under.append(known)
 
 
 def platform_id(route: Route, event: Event, name: str, order: Order, counted: KnownOrder | None) -> str:
@@ -412,14 +428,14 @@ def render(pending: Pending, work: Deciding) -> None:
     made, signal, route = work.made, pending.signal, pending.route
     if pending.withdrawn:
         made.ledger[pending.row] = ledger_row(
-            made, pending.event, route, signal.platform_event, signal.order, "withheld", "suppressed_person"
+            made, pending.event, route, signal.platform_event, signal.order, "withheld", "suppressed_person", signal.event_id
         )
         return
     person = work.now_known_as(pending.person)
     known = work.state.people.get(person, signal.person) if person else signal.person
     if known is not signal.person:
-        # The click id known at the time led to the event; only what was missing then is filled in (as `enrich` does).
-        signal = replace(signal, person=replace(known, clicks={**known.clicks, **signal.person.clicks}))
+        # The click ids are those known at the time, which led to the event: a later one would depend on where a batch ends.
+        signal = replace(signal, person=replace(known, clicks=signal.person.clicks))
     order, event = signal.order, signal.event
     made.ledger[pending.row] = ledger_row(
         made, pending.event, route, signal.platform_event, order, "waiting", None, signal.event_id

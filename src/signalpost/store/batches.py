@@ -105,19 +105,20 @@ def waiting_of(connection: Connection, ids: list[int]) -> list[Waiting]:
 
 
 def commit(connection: Connection, made: Decision) -> None:
-    """Write a decision. Order matters: people move before identifiers are set, withdrawals before new signals."""
+    """Write a decision. Order matters: withdrawals name people as they were before they move,
+    and people move before identifiers are set."""
     if made.events:
         connection.run_many("event_add", made.events)
     if made.refusals:
         connection.run_many("refusal_add", made.refusals)
-    for winner, loser in made.moved:
-        for statement in ("identifiers_move", "orders_move", "outbox_move"):
-            connection.run(statement, winner, loser)
-        connection.run("person_drop", loser)
     for person, reason in made.withdrawn:
         for event, destination in connection.rows("outbox_withdraw", person):
             connection.run("ledger_settle", "withheld", reason, None, None, made.now, 0, None, event, destination)
             connection.run("trace_add", event, destination, made.now, "waiting", None, "withdrawn before it was sent", None)
+    for winner, loser in made.moved:
+        for statement in ("identifiers_move", "orders_move", "outbox_move"):
+            connection.run(statement, winner, loser)
+        connection.run("person_drop", loser)
     for person in made.dropped:
         connection.run("identifiers_drop", person)
         connection.run("person_drop", person)

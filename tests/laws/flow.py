@@ -1,0 +1,212 @@
+"""One stream of messages through the real store and pipeline, and what is left in the database, ready to be compared.
+
+Ids of events are journal positions, so two runs differ in them and in nothing else: `Flow.world` writes each id as the
+place of its event in the stream (`E12`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from signalpost import pipeline
+from signalpost.config import Destination, Identity, Source, Workspace
+from signalpost.sources import Received
+from signalpost.state import Decision
+from signalpost.store import batches
+from signalpost.store.database import Connection, Database
+
+NOW = 1_795_305_600_000
+"""2026-11-22 00:00 UTC: when everything is received and decided."""
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+Message = dict[str, Any]
+Said = tuple[str, Message]
+"""(source, message)."""
+Row = tuple[Any, ...]
+World = dict[str, Any]
+
+TABLES = (
+    "journal", "backlog", "refusals", "events", "identifiers", "people", "merges", "orders", "ledger", "ledger_trace", "outbox",
+    "requests", "breakers", "rollups",
+)  # fmt: skip
+
+
+def workspace(**changes: Any) -> Workspace:
+    """A workspace with two sources and an account on each platform."""
+    options: dict[str, Any] = {
+        "workspace": "laws",
+        "environment": "production",
+        "currency": "USD",
+        "order_value": "gross",
+        "country": "US",
+        "sources": {
+            "web": Source(type="pipelines", write_key="web-key"),
+            "shop": Source(type="pipelines", write_key="shop-key"),
+        },
+        "identity": Identity(blocked=("kiosk@shop.example",)),
+        "destinations": {
+            "tiktok": Destination(
+                type="tiktok",
+                settings={"pixel": "CDEMOPIXEL0000000001", "access_token": "demo", "website": "https://shop.example"},
+            ),
+            "pinterest": Destination(type="pinterest", settings={"ad_account": "549755885175", "access_token": "pina_demo"}),
+        },
+    }
+    return Workspace(**{**options, **changes})
+
+
+def moment(at: int) -> str:
+    """Epoch milliseconds as clients write them."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def request(source: str, messages: Sequence[Message], received_at: int = NOW) -> Received:
+    """One batch request of a source."""
+    return Received(
+        source=source,
+        wire="pipelines",
+        method="POST",
+        path="/v1/batch",
+        body=json.dumps({"batch": list(messages)}).encode(),
+        client_ip="203.0.113.7",
+        user_agent="Mozilla/5.0 (X11; Linux x86_64)",
+        received_at=received_at,
+    )
+
+
+def requests(stream: Iterable[Said], most: int) -> list[tuple[Received, int]]:
+    """The stream in requests of up to `most` messages, each of one source, in order; with their numbers of messages."""
+    made: list[tuple[Received, int]] = []
+    source, messages = "", list[Message]()
+    for each, message in stream:
+        if messages and (each != source or len(messages) >= most):
+            made.append((request(source, messages), len(messages)))
+            messages = []
+        source = each
+        messages.append(message)
+    if messages:
+        made.append((request(source, messages), len(messages)))
+    return made
+
+
+class Flow:
+    """A database and a plan; `run` takes a stream through them."""
+
+    def __init__(self, database: Database, chosen: Workspace | None = None) -> None:
+        self.database = database
+        self.plan = pipeline.plan(chosen or workspace())
+
+    def write(self, work: Callable[[Connection], Any]) -> Any:
+        """Run work in a transaction of its own."""
+        return self.database.submit(work).result(60)
+
+    def clear(self) -> None:
+        """Empty every table; positions go on counting."""
+
+        def work(connection: Any) -> None:
+            for table in TABLES:
+                connection.raw.execute(f"DELETE FROM {table}")
+
+        self.write(work)
+
+    def append(self, stream: Iterable[Said], most: int = 1) -> None:
+        """Write the stream to the journal."""
+
+        def work(connection: Connection) -> None:
+            for received, messages in requests(stream, most):
+                batches.append(connection, received, messages)
+
+        self.write(work)
+
+    def step(self, most: int = 500, now: int = NOW) -> Decision | None:
+        """Gather and decide one batch, without writing it."""
+        return self.database.look(lambda connection: pipeline.step(connection, self.plan, now, most))
+
+    def commit(self, made: Decision) -> None:
+        """Write a decision."""
+        self.write(lambda connection: pipeline.commit(connection, made))
+
+    def process(self, most: int = 500, now: int = NOW) -> int:
+        """Take all that waits through the pipeline; gives the number of batches."""
+        steps = 0
+        while (made := self.step(most, now)) is not None:
+            self.commit(made)
+            steps += 1
+        return steps
+
+    def run(self, stream: Iterable[Said], *, request_of: int = 1, batch_of: int = 500) -> World:
+        """The world after the stream, beginning with an empty one."""
+        self.clear()
+        self.append(stream, request_of)
+        self.process(batch_of)
+        return self.world()
+
+    def table(self, name: str, order: str = "1, 2") -> list[Row]:
+        """All rows of a table."""
+
+        def work(connection: Any) -> list[Row]:
+            rows: list[Row] = connection.raw.execute(f"SELECT * FROM {name} ORDER BY {order}").fetchall()
+            return rows
+
+        return self.database.look(work)
+
+    def rows(self, query: str) -> list[Row]:
+        """The rows of a query of the test's own."""
+
+        def work(connection: Any) -> list[Row]:
+            rows: list[Row] = connection.raw.execute(query).fetchall()
+            return rows
+
+        return self.database.look(work)
+
+    def world(self) -> World:
+        """Everything the product remembers, with ids written as places in the stream."""
+        events = self.rows("SELECT id, message_key, kind, name, person, order_id, time, note FROM events ORDER BY id")
+        places = {str(row[0]): f"E{place}" for place, row in enumerate(events)}
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, bytes):
+                value = value.decode()
+            if isinstance(value, str):
+                return re.sub(r"\d{5,}", lambda found: places.get(found[0], found[0]), value)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return places.get(str(value), value)
+            if isinstance(value, dict):
+                return {plain(name): plain(each) for name, each in value.items()}
+            if isinstance(value, (list, tuple)):
+                return [plain(each) for each in value]
+            return value
+
+        def told(body: Any) -> Any:
+            return plain(json.loads(bytes(body)))
+
+        return {
+            "events": [plain(row) for row in events],
+            "ledger": [
+                plain(row)
+                for row in self.rows(
+                    "SELECT event, destination, verdict, reason, sentence, platform_event, platform_id, value, currency "
+                    "FROM ledger ORDER BY event, destination"
+                )
+            ],
+            "outbox": [
+                [*plain(row[:-1]), told(row[-1])]
+                for row in self.rows(
+                    "SELECT event, destination, priority, person, name, event_time, value_micros, currency, body "
+                    "FROM outbox ORDER BY event, destination"
+                )
+            ],
+            "people": [told(record) for (record,) in self.rows("SELECT record FROM people ORDER BY id")],
+            "identifiers": sorted(plain(row) for row in self.rows("SELECT key, person FROM identifiers")),
+            "orders": sorted(
+                plain(row) for row in self.rows("SELECT key, order_id, person, event, time, sent FROM orders ORDER BY key")
+            ),
+            "merges": sorted(
+                map(str, (plain(row) for row in self.rows("SELECT event, person, other, joined, why FROM merges")))
+            ),
+        }
