@@ -551,6 +551,8 @@ def user_agent(value: object) -> str | None:
 
 @lru_cache(maxsize=4_096)
 def _locale(written: str) -> str | None:
+    if written.strip().lower() in JUNK:
+        return None
     match = _LOCALE(written.strip().partition(".")[0].replace("_", "-"))
     if match is None:
         return None

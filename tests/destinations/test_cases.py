@@ -76,7 +76,7 @@ def signal_of(platform: str, case: Case) -> Signal:
 ALL = [(platform, case) for platform in CATALOG for case in cases(platform)]
 
 
-def _named(chosen: list[tuple[str, Case]]) -> Any:
+def _named(chosen: list[tuple[str, Case]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("platform", "case"), chosen, ids=[f"{p}: {c.why}" for p, c in chosen])
 
 
@@ -86,7 +86,7 @@ def test_an_event_is_sent_exactly_so(platform: str, case: Case, complaints: Comp
     rendered = mapping.compile(CATALOG[platform], options_of(platform, case))(signal_of(platform, case))
 
     assert case.sends == msgspec.json.decode(rendered)
-    assert [] == complaints(platform, msgspec.json.decode(rendered))
+    assert not complaints(platform, msgspec.json.decode(rendered))
 
 
 @_named([(platform, case) for platform, case in ALL if case.sends is not None])
