@@ -211,6 +211,11 @@ def find(connection: Connection, key: str, known_sources: Collection[str] = ()) 
     return list(dict.fromkeys(found))
 
 
+def happened(connection: Connection, numbers: Sequence[int]) -> list[Related]:
+    """These events in a line each, in this order; those that are gone are left out."""
+    return [_related(row) for number in numbers[:200] for row in connection.rows("event_by_id", number)]
+
+
 # ---- story -----------------------------------------------------------------------------------------------------------------
 
 
@@ -445,8 +450,11 @@ def advice(verdict: str, reason: str | None) -> str:
 
 
 def _limited(signal: Signal, workspace: Workspace) -> bool:
-    said = gates.reader(workspace.consent.limited_data_use)(signal.event)
-    return signal.person.consent.get("limited_data_use", (False, 0))[0] if said is None else said
+    for path in workspace.consent.limited_data_use:
+        said = gates.truth(gates.lookup(signal.event, path))
+        if said is not None:
+            return said
+    return signal.person.consent.get("limited_data_use", (False, 0))[0]
 
 
 def _answer(connection: Connection, request: int | None) -> Answer | None:

@@ -1,0 +1,86 @@
+"""The console that moves: one look at the database a second, shared by everybody who watches, sent when it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from msgspec import Struct
+
+EVERY = 1.0
+"""Seconds between two looks; more when a look itself is slow."""
+
+HEARTBEAT = 15.0
+LONGEST = 3_600.0
+"""Seconds after which a stream ends; the browser opens a new one and is asked for its cookie again."""
+
+MOST_WATCHERS = 100
+
+
+class Picture(Struct, frozen=True):
+    """What is pushed: name of the server-sent event -> HTML."""
+
+    parts: dict[str, str]
+
+
+def message(name: str, html: str) -> str:
+    """One server-sent event."""
+    lines = "\n".join(f"data: {line}" for line in html.splitlines())
+    return f"event: {name}\n{lines}\n\n"
+
+
+class Feed:
+    """The latest picture of one window, looked at only while somebody watches."""
+
+    def __init__(self, paint: Callable[[], Awaitable[Picture]]) -> None:
+        self._paint = paint
+        self._picture = Picture({})
+        self._fresh_until = 0.0
+        self._lock = asyncio.Lock()
+
+    async def picture(self) -> Picture:
+        """The picture, at most about a second old."""
+        async with self._lock:
+            began = time.monotonic()
+            if began >= self._fresh_until:
+                self._picture = await self._paint()
+                cost = time.monotonic() - began
+                self._fresh_until = began + max(EVERY * 0.9, 10 * cost)
+            return self._picture
+
+
+class Watchers:
+    """Everybody who watches; `stop` lets them go, so that a server can end."""
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()
+        self.watching = 0
+
+    def stop(self) -> None:
+        """End every stream within a moment."""
+        self.stopping.set()
+
+    async def follow(self, feed: Feed) -> AsyncIterator[str]:
+        """Server-sent events: each part of the picture when it changes, and a heartbeat."""
+        self.watching += 1
+        began = spoke = time.monotonic()
+        sent: dict[str, str] = {}
+        try:
+            yield "retry: 2000\n\n"
+            while not self.stopping.is_set() and time.monotonic() - began < LONGEST:
+                picture = await feed.picture()
+                for name, html in picture.parts.items():
+                    if sent.get(name) != html:
+                        sent[name] = html
+                        spoke = time.monotonic()
+                        yield message(name, html)
+                if time.monotonic() - spoke > HEARTBEAT:
+                    spoke = time.monotonic()
+                    yield ": still here\n\n"
+                try:
+                    await asyncio.wait_for(self.stopping.wait(), EVERY)
+                except TimeoutError:
+                    continue
+        finally:
+            self.watching -= 1

@@ -1,0 +1,101 @@
+"""How pages write times, amounts and durations; the filters of the templates."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from markupsafe import Markup, escape
+
+VERDICTS = {
+    "accepted": "accepted",
+    "warned": "accepted with a warning",
+    "waiting": "waiting",
+    "withheld": "withheld",
+    "refused": "refused",
+    "unknown": "unknown",
+}
+
+
+def zone(name: str) -> ZoneInfo:
+    """The workspace's zone; UTC where this machine does not know it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def moment(at: int, place: ZoneInfo, *, exact: bool = False) -> str:
+    """`21 Nov 14:03:22`, or exactly: `21 Nov 2026, 14:03:22.120 GMT`; `at` in epoch ms."""
+    local = datetime.fromtimestamp(at / 1000, UTC).astimezone(place)
+    day = f"{local.day} {local:%b}"
+    return f"{day} {local:%Y, %H:%M:%S}.{at % 1000:03d} {local:%Z}" if exact else f"{day} {local:%H:%M:%S}"
+
+
+def time_tag(at: int | None, place: ZoneInfo, *, exact: bool = False) -> Markup:
+    """A `<time>` in the workspace's zone; a dash for none."""
+    if at is None or not 0 < at < 253_402_300_799_000:
+        return Markup("–")
+    iso = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        iso, moment(at, place, exact=True), moment(at, place, exact=exact)
+    )
+
+
+def took(milliseconds: int | None) -> str:
+    """A duration as people say it: `240 ms`, `1.2 s`, `3 min`, `5 h`, `2 days`."""
+    if milliseconds is None:
+        return "–"
+    seconds = milliseconds / 1000
+    if seconds < 1:
+        return f"{milliseconds} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 5_400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+
+
+def number(value: int) -> str:
+    """`12,345`."""
+    return f"{value:,}"
+
+
+def count(value: int, one: str, many: str | None = None) -> str:
+    """`1 signal`, `12,345 signals`."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def money(value: str | None, currency: str | None) -> str:
+    """`1,234.50 GBP`; a dash for none."""
+    if value is None:
+        return "–"
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        return value
+    places = max(2, -int(amount.as_tuple().exponent)) if amount != amount.to_integral() else 2
+    return f"{amount:,.{min(places, 6)}f} {currency or ''}".rstrip()
+
+
+def share(part: int, whole: int) -> str:
+    """`98.2 %`; never rounded up to 100, and a dash of nothing."""
+    if whole == 0:
+        return "–"
+    tenths = part * 1000 // whole
+    return f"{tenths // 10}.{tenths % 10} %" if tenths < 1000 else "100 %"
+
+
+def pretty(value: object) -> Markup:
+    """A JSON value over lines, escaped."""
+    return escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def percentile(values: list[int], part: float) -> int | None:
+    """The nearest-rank percentile; None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, int(part * len(ordered) + 0.999999) - 1))]
