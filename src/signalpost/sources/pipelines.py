@@ -239,6 +239,7 @@ def _again(
     from_server: bool,
     raw: bytes | None = None,
     shared: Batch | None = None,
+    correct_clock: bool = True,
 ) -> None:
     """One more try on repaired bytes, else the refusal."""
     prefix = "$" if index is None else f"$.batch[{index}]"
@@ -248,7 +249,7 @@ def _again(
         reading.refusals.append(refusal(error, index, prefix))
         return
     try:
-        reading.events.append(_event(better, received, index, implied, from_server, reading.notes, shared))
+        reading.events.append(_event(better, received, index, implied, from_server, reading.notes, shared, correct_clock))
         reading.notes.append(f"{prefix} was not quite JSON (NaN, half a character or a byte order mark) and was repaired.")
     except (ValueError, RecursionError, Refused) as final:
         reading.refusals.append(refusal(final, index, prefix))
@@ -260,14 +261,15 @@ def read_message(raw: bytes, *, source: str, received_at: int) -> Event:
     Raises `RequestError` (with path and sentence) when it is none.
     """
     received = Received(source=source, wire="pipelines", method="POST", path="/v1/batch", body=raw, received_at=received_at)
+    reading = Reading()
     try:
-        return _event(raw, received, 0, None, True, [], None, False)
+        return _event(raw, received, 0, None, True, reading.notes, correct_clock=False)
     except (ValueError, RecursionError) as error:
-        better = None if isinstance(error, msgspec.ValidationError) else salvage(raw)
-        if better is not None:
-            return _event(better, received, 0, None, True, [], None, False)
-        told = refusal(error, None)
-        raise Refused(told.sentence, path=told.path, code=told.code) from error
+        _again(received, error, reading, None, None, True, correct_clock=False)
+    if reading.events:
+        return reading.events[0]
+    told = reading.refusals[0]
+    raise Refused(told.sentence, path=told.path, code=told.code)
 
 
 def _event(
@@ -350,7 +352,9 @@ def _event(
             ):
                 sent = milliseconds(message.sent_at)
                 if sent is not None and not -SKEW_MS < received_at - sent < SKEW_MS:
-                    time += received_at - sent
+                    corrected = stated + received_at - sent
+                    if 0 < corrected <= received_at + SKEW_MS:  # else it is `sentAt` that is wrong
+                        time = corrected
 
     if not from_server and ("ip" not in context or "userAgent" not in context):
         context = _filled(context, received, message.channel)
@@ -375,7 +379,7 @@ def _event(
             raise Refused("An alias message needs a `previousId`.", path="$.previousId", code="required")
         if not identifiers:
             raise Refused("An alias message needs a `userId`.", path="$.userId", code="required")
-        previous = _former(former)
+        previous = _former(former, anonymous)
     elif kind == "group":
         group = _identifier(message.group_id, "$.groupId")
         if group is None:
@@ -410,8 +414,16 @@ def _identifier(value: Any, path: str) -> str | None:
         raise Refused(str(error), path=path, code=error.code) from None
 
 
-def _former(value: str) -> tuple[Identifier, ...]:
-    """Whom an alias names. The spec does not say whether the previous id was anonymous, so it is looked up as both."""
+_BROWSER_MADE = re.compile(r"anon|[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$|ajs-", re.IGNORECASE)
+
+
+def _former(value: str, anonymous: str | int | float | None) -> tuple[Identifier, ...]:
+    """Whom an alias names: the spec does not say whether the previous id is an anonymous id or a user id.
+
+    What a library made (a UUID, the message's own anonymous id) is an anonymous id; anything else is looked up as both.
+    """
+    if value == anonymous or _BROWSER_MADE.match(value):
+        return (("anonymous_id", value),)
     known: tuple[Identifier, ...] = (("user_id", value), ("anonymous_id", value))
     return (*known, ("email", value)) if looks_like_email(value) else known
 
@@ -446,16 +458,19 @@ def _from_server(user_agent: str | None) -> bool:
 def _filled(context: dict[str, Any], received: Received, channel: Any) -> dict[str, Any]:
     """The context with the connection's address and user agent, where the message lacks them and a person's device sent it."""
     library = context.get("library")
-    if (
-        channel == "server"
-        or context.get("channel") == "server"
-        or (isinstance(library, dict) and text(library.get("name")) in SERVER_LIBRARIES)
-    ):
+    if type(library) is dict and text(library.get("name")) in SERVER_LIBRARIES:
         return context
-    extra: dict[str, Any] = {}
-    if not context.get("ip") and received.client_ip:
-        extra["ip"] = received.client_ip
-    agent = received.user_agent
-    if not context.get("userAgent") and agent and not _APP_AGENT.match(agent):
-        extra["userAgent"] = agent
-    return {**context, **extra} if extra else context
+    if channel == "server" or context.get("channel") == "server":
+        return context
+    address = received.client_ip if not context.get("ip") else None
+    agent = received.user_agent if not context.get("userAgent") else None
+    if agent and _APP_AGENT.match(agent):
+        agent = None
+    if address is None and agent is None:
+        return context
+    filled = context.copy()
+    if address:
+        filled["ip"] = address
+    if agent:
+        filled["userAgent"] = agent
+    return filled
