@@ -20,6 +20,12 @@ LONGEST_JUNK = max(map(len, JUNK))
 
 LARGEST_QUANTITY = 2**31 - 1
 LARGEST_AMOUNT = Decimal(10) ** 12
+MOST_PLACES = 30
+"""Decimals of an amount: "1e-999999" is a number, and writing it out would take a megabyte."""
+LONGEST_NUMBER = 60
+"""Characters of an amount sent as text."""
+LONGEST_ID = 200
+"""Characters of an order id; longer ones are no order id, and no database could look them up."""
 
 
 @lru_cache(maxsize=65_536, typed=True)
@@ -33,12 +39,19 @@ def amount(value: Any) -> Decimal | None:
         return None
     if not exact.is_finite() or abs(exact) > LARGEST_AMOUNT:
         return None
-    return exact
+    places = exact.as_tuple().exponent
+    return exact if isinstance(places, int) and places >= -MOST_PLACES else None
+
+
+def _money(value: Any) -> Decimal | None:
+    if isinstance(value, str):
+        return amount(value) if len(value) <= LONGEST_NUMBER else None
+    return amount(value) if isinstance(value, (int, float)) else None
 
 
 def _amount(properties: dict[str, Any], name: str) -> Decimal | None:
     value = properties.get(name)
-    return amount(value) if value is not None and isinstance(value, (int, float, str)) else None
+    return None if value is None else _money(value)
 
 
 def text(value: Any) -> str | None:
@@ -57,7 +70,7 @@ def order_id(properties: dict[str, Any]) -> str | None:
     """The shop's order id under the names clients use for it, None when missing or a stand-in."""
     for name in ("order_id", "orderId", "transaction_id", "order_number"):
         found = text(properties.get(name))
-        if found is not None:
+        if found is not None and len(found) <= LONGEST_ID:
             return found
     return None
 
@@ -79,7 +92,7 @@ def _quantity(value: Any) -> int | None:
         return 1
     if type(value) is int:
         return value if -LARGEST_QUANTITY <= value <= LARGEST_QUANTITY else None
-    exact = amount(value) if isinstance(value, (float, str)) else None
+    exact = _money(value) if isinstance(value, (float, str)) else None
     if exact is None or exact != exact.to_integral_value() or abs(exact) > LARGEST_QUANTITY:
         return None
     return int(exact)
@@ -94,7 +107,7 @@ def _read_item(item_id: Any, name: Any, category: Any, brand: Any, variant: Any,
         category=text(category),
         brand=text(brand),
         variant=text(variant),
-        price=amount(price) if isinstance(price, (int, float, str)) else None,
+        price=_money(price),
         quantity=_quantity(quantity),
     )
 
@@ -169,10 +182,14 @@ def value(properties: dict[str, Any], lines: tuple[Item, ...], definition: str) 
                 absent.append(part)
             else:
                 worth += extra * charged
+        if abs(worth) > LARGEST_AMOUNT:
+            return None, ""
         return worth, words + (f" (no {' or '.join(absent)} given)" if absent else "")
     priced = [line.price * line.quantity for line in lines if line.price is not None and line.quantity is not None]
     if priced and len(priced) == len(lines):
-        return sum(priced, _ZERO) - (_amount(properties, "discount") or _ZERO), "sum of items"
+        worth = sum(priced, _ZERO) - (_amount(properties, "discount") or _ZERO)
+        if abs(worth) <= LARGEST_AMOUNT:
+            return worth, "sum of items"
     return None, ""
 
 

@@ -137,7 +137,7 @@ def both(tmp_path: Path, postgres: str) -> Iterator[tuple[Flow, Flow]]:
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS laws_of_both")
         connection.execute("CREATE DATABASE laws_of_both")
-    first, second = Database(str(tmp_path / "signalpost.db")), Database(postgres.replace("/postgres", "/laws_of_both", 1))
+    first, second = Database(str(tmp_path / "signalpost.db")), Database(psycopg.conninfo.make_conninfo(postgres, dbname="laws_of_both"))
     yield Flow(first), Flow(second)
     first.close()
     second.close()
