@@ -1,19 +1,22 @@
-"""Write the reference pages of the workspace file: its JSON Schema and every option with its sentence.
+"""Write the reference pages that the code knows best: the workspace file, the events and the command line.
 
-python scripts/write_reference.py            write docs/reference/workspace.{schema.json,md}
-python scripts/write_reference.py --check    exit 1 when they are not what the code says
+`python scripts/write_reference.py` writes them into docs/reference/; with `--check` it only looks, and exits with 1
+when they are not what the code says.
 """
 
 from __future__ import annotations
 
+import inspect as python
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import typer
 from msgspec import Struct, inspect
 
-from signalpost import config
+from signalpost import cli, config
 from signalpost.destinations import CATALOG
 from signalpost.marked import unwrapped
 from signalpost.options import Consent, Destination, Identity, Orders, Retention, Server, Source, Workspace
@@ -54,6 +57,7 @@ def written() -> dict[str, str]:
         "workspace.schema.json": json.dumps(config.schema(CATALOG), indent=2, ensure_ascii=False) + "\n",
         "workspace.md": workspace_page(),
         "events.md": events_page(),
+        "command-line.md": command_line_page(),
     }
 
 
@@ -107,6 +111,31 @@ def events_page() -> str:
         others = ", ".join(f"`{other}`" for other in SYNONYMS.get(name, ()))
         rows.append(f"| `{name}` | {event.doc} | {LEADS[event.priority]} | {others} |")
     return _EVENTS_HEAD + "\n".join(rows) + "\n"
+
+
+def command_line_page() -> str:
+    """Return the page of every command and its options."""
+    group: Any = typer.main.get_command(cli.application)
+    parts = [_COMMANDS_HEAD]
+    for name, command in group.commands.items():
+        words = " ".join(
+            given(one) if one.required else f"[{given(one)}]" for one in command.params if one.param_type_name == "argument"
+        )
+        rows = ["| | | default |", "|---|---|---|", *(option_row(one) for one in command.params)]
+        usage = f"    signalpost {name} [OPTIONS] {words}".rstrip()
+        parts.append(f"## {name}\n\n{usage}\n\n{python.cleandoc(command.help or '')}\n\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def given(one: Any) -> str:
+    """Return how an argument or option is written."""
+    return str(one.metavar or one.name.upper()) if one.param_type_name == "argument" else ", ".join(one.opts)
+
+
+def option_row(one: Any) -> str:
+    """Return one argument or option as a table row."""
+    usual = "" if one.default in (None, ()) or getattr(one, "is_flag", False) else f"`{one.default}`"
+    return f"| `{cell(given(one))}` | {cell(one.help or '')} | {'**required**' if one.required else usual} |"
 
 
 def default(option: inspect.Field) -> str:
@@ -172,6 +201,16 @@ One YAML file describes a workspace: one brand in one environment. `signalpost i
 `${NAME}` anywhere in a value stands for the environment variable NAME; `$${NAME}` is that text itself. Options of
 the type *secret* can only be written so. A *duration* is a number and a unit: `50ms`, `90s`, `15m`, `24h`, `7d`,
 `2w`, or several of them (`1h30m`). A *path in the event* begins with `properties.`, `context.` or `traits.`.
+"""
+
+_COMMANDS_HEAD = """\
+# The command line
+
+<!-- Written by scripts/write_reference.py from the commands themselves. -->
+
+Results go to standard output, sentences about trouble to standard error; with `--json` standard output is JSON and
+nothing else. Exit codes: 0 all is well, 1 something was found or failed, 2 the command was not used as it is meant to
+be, 130 it was stopped. Every command explains itself with `--help`.
 """
 
 _EVENTS_HEAD = """\

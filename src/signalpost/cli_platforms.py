@@ -68,6 +68,7 @@ def map_messages(
 ) -> None:
     """Read Segment-spec messages, a line each, and print what each would send to a platform, or why nothing.
 
+    Each line printed has message_id, event, verdict (ready or withheld), reason and request: the exact event object.
     Nothing leaves the machine and no secret is needed. Lines are taken in order, as the intake would take them:
     what one says of a person is known to the next, and a repeat is a repeat.
     """

@@ -69,7 +69,7 @@ def write(answers: Answers, catalog: config.Catalog) -> str:
 
 def variables(text: str) -> tuple[str, ...]:
     """Return the environment variables that a workspace file names, each once, in order."""
-    settings = "\n".join(line.split("#", 1)[0] for line in text.splitlines())
+    settings = re.sub(r"(?m)(^|\s)#.*$", "", text)
     return tuple(dict.fromkeys(re.findall(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}", settings)))
 
 
