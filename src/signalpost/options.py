@@ -223,3 +223,16 @@ class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, d
         """Canonical event -> the one source that counts when several report it."""
         chosen = self.events.get("canonical")
         return dict(chosen) if isinstance(chosen, dict) else {}
+
+    @cached_property
+    def shown_database(self) -> str:
+        """The database as it may be shown: an address without its password and options."""
+        scheme, mark, rest = self.database.partition("://")
+        if not mark:
+            return self.database
+        user, at, place = rest.partition("?")[0].rpartition("@")
+        return f"{scheme}://{user.partition(':')[0]}{at}{place}"
+
+    def __repr__(self) -> str:
+        """Show no secret: a record may end up in a log."""
+        return f"Workspace(workspace={self.workspace!r}, environment={self.environment!r})"

@@ -268,6 +268,24 @@ def test_secrets_are_in_no_sentence_and_no_record_shown() -> None:
     assert "wk-1" not in repr(workspace)
 
 
+@pytest.mark.parametrize(
+    ("database", "shown"),
+    [
+        ("signalpost.db", "signalpost.db"),
+        ("postgresql://u:p@ss@db.example:5432/sp?sslmode=require&password=hush", "postgresql://u@db.example:5432/sp"),
+        ("postgresql:///sp?host=/run/postgresql", "postgresql:///sp"),
+        ("postgresql://db.example/sp", "postgresql://db.example/sp"),
+    ],
+)
+def test_a_database_is_shown_without_its_password(database: str, shown: str) -> None:
+    """What is said of the database names the place, never the password."""
+    workspace, _ = checked(GOOD.replace("server:", "database: ${DATABASE}\nserver:"), {**ENVIRON, "DATABASE": database})
+    assert workspace is not None
+    assert workspace.database == database
+    assert shown == workspace.shown_database
+    assert "hush" not in repr(workspace)
+
+
 def test_a_line_break_after_a_secret_is_no_part_of_it() -> None:
     """A secret that was read from a file into the environment works, one with a line break inside does not."""
     workspace, notes = checked(GOOD, {**ENVIRON, "TIKTOK_TOKEN": "hush\n"})
