@@ -341,7 +341,9 @@ def test_load_reads_or_raises_everything(tmp_path: Path) -> None:
     """`load` gives the workspace of a file, or one error with every mistake in it."""
     file = tmp_path / "signalpost.yaml"
     file.write_text(GOOD, "utf-8")
-    assert config.load(file, ENVIRON, CATALOG).workspace == "glow-skincare"
+    workspace = config.load(file, ENVIRON, CATALOG)
+    assert workspace.workspace == "glow-skincare"
+    assert workspace.database == str(tmp_path / "signalpost.db"), "the database lies beside the file"
 
     file.write_text(GOOD.replace("USD", "EURO").replace("net", "nett"), "utf-8")
     with pytest.raises(ConfigError) as raised:
