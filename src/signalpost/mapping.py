@@ -219,11 +219,15 @@ def compile(destination: Declared, options: config.Destination) -> Render:  # no
 
 def _in_plain_notation(order: Order) -> Order:
     def plain(amount: Decimal | None) -> Decimal | None:
-        return None if amount is None else Decimal(format(amount, "f"))
+        if amount is None or "E" not in str(amount):
+            return amount
+        return Decimal(format(amount, "f")) if amount > 1 else amount.quantize(_MILLIONTH)
 
     items = tuple(replace(item, price=plain(item.price)) for item in order.items)
     return replace(order, value=plain(order.value), items=items)
 
+
+_MILLIONTH = Decimal("0.000001")  # below it Python writes every amount with an exponent
 
 _encode = msgspec.json.encode
 _ENCODERS = {

@@ -271,7 +271,7 @@ def test_a_persons_keys_are_complete_and_absent_is_absent() -> None:
     visitor = normalize.match_keys(emails=[], phones=[], external_ids=[], anonymous_ids=["a-2", "a-1"], traits={}, devices={})
     known = normalize.match_keys(emails=[], phones=[], external_ids=["c-1"], anonymous_ids=["a-2"], traits={}, devices={})
 
-    assert {} == nobody
+    assert nobody == {}
     assert {"external_id": [normalize.sha256("a-2")]} == visitor
     assert {"external_id": [normalize.sha256("c-1")]} == known
 

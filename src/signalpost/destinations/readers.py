@@ -6,7 +6,7 @@ Each gives a clean value or None, never something empty.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from typing import Any
@@ -296,6 +296,12 @@ _searched = said("query", "search_string", "search_term", "search")
 
 
 # ---------------------------------------------------------------------------------------------- cleaners of own fields
+
+
+def word(*allowed: str) -> Callable[[Any], str | None]:
+    """A cleaner that lets only these words pass."""
+    known = frozenset(allowed)
+    return lambda given: given if isinstance(given, str) and given in known else None
 
 
 def whole(given: Any) -> int | None:

@@ -229,9 +229,9 @@ CUSTOM: Final = Custom(
     parent="properties",
     fields={
         "content_ids": readers.texts,
-        "content_type": lambda given: given if given in ("product", "product_group") else None,
-        "currency": lambda given: given if given in CURRENCIES else None,
-        "customer_type": lambda given: given if given in ("new", "returning") else None,
+        "content_type": readers.word("product", "product_group"),
+        "currency": readers.word(*CURRENCIES),
+        "customer_type": readers.word("new", "returning"),
         "num_items": readers.whole,
         "value": readers.amount,
     },
