@@ -20,7 +20,7 @@ File = Annotated[Path, typer.Argument(help="The workspace file.", metavar="FILE"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
-class Misuse(SignalpostError):  # noqa: N818 - the tree of errors is named by what happened
+class Misuse(SignalpostError):
     """The command was called in a way it cannot follow; exit code 2."""
 
 
