@@ -14,6 +14,7 @@ from tests.laws.flow import Flow, Said, World
 from tests.laws.histories import histories
 
 from signalpost import gates
+from signalpost.errors import StoreError
 from signalpost.store.database import Database
 
 VERDICTS = {"withheld", "waiting"}
@@ -137,7 +138,8 @@ def both(tmp_path: Path, postgres: str) -> Iterator[tuple[Flow, Flow]]:
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS laws_of_both")
         connection.execute("CREATE DATABASE laws_of_both")
-    first, second = Database(str(tmp_path / "signalpost.db")), Database(psycopg.conninfo.make_conninfo(postgres, dbname="laws_of_both"))
+    first = Database(str(tmp_path / "signalpost.db"))
+    second = Database(psycopg.conninfo.make_conninfo(postgres, dbname="laws_of_both"))
     yield Flow(first), Flow(second)
     first.close()
     second.close()
@@ -149,3 +151,20 @@ def test_both_databases_answer_alike(both: tuple[Flow, Flow], history: list[Said
     worlds: list[World] = [flow.run(history, batch_of=batch_of) for flow in both]
 
     assert worlds[0] == worlds[1]
+
+
+def test_a_batch_is_written_once_even_when_two_processes_decided_it(flow: Flow) -> None:
+    """The slower of two processes is refused and finds nothing left to do."""
+    flow.clear()
+    flow.append([("web", {"type": "identify", "userId": "u1", "messageId": "m-1", "traits": {"city": "Oslo"}})])
+    mine, theirs = flow.step(), flow.step()
+    assert mine is not None
+    assert theirs is not None
+
+    flow.commit(mine)
+    before = flow.world()
+
+    with pytest.raises(StoreError):
+        flow.commit(theirs)
+    assert before == flow.world()
+    assert flow.step() is None

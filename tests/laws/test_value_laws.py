@@ -38,7 +38,8 @@ def money(draw: st.DrawFn) -> Any:
 
 parts = st.dictionaries(st.sampled_from(("total", "revenue", "subtotal", "tax", "shipping", "discount", "value")), money())
 lines = st.lists(
-    st.fixed_dictionaries({"product_id": st.just("sku")}, optional={"price": money(), "quantity": st.integers(-3, 400)}), max_size=4
+    st.fixed_dictionaries({"product_id": st.just("sku")}, optional={"price": money(), "quantity": st.integers(-3, 400)}),
+    max_size=4,
 )
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+from signalpost.errors import StoreError
 from signalpost.events import Identifier, Person
 from signalpost.sources import Received
 from signalpost.state import Decision, KnownOrder, State, Waiting
 from signalpost.store.database import Connection
 
 MINUTE = 60_000
+LONGEST_LABEL = 100
+"""Characters of a name in the counters: clients may call an event anything, and a counter's key must fit an index."""
+LARGEST_COUNT = 2**61
 
 _person = msgspec.json.Decoder(Person)
 _headers = msgspec.json.Decoder(dict[str, str])
@@ -35,7 +41,16 @@ def append(connection: Connection, received: Received, messages: int) -> int:
     return int(position)
 
 
-def next_requests(connection: Connection, most: int) -> list[tuple[int, Received]]:
+def slots(connection: Connection, destinations: Sequence[str]) -> dict[str, int]:
+    """The number of each destination, given on first sight and kept for ever."""
+    known = dict(connection.rows("destination_slots"))
+    for name in destinations:
+        if name not in known:
+            connection.run("destination_slot_add", name)
+    return {name: int(slot) for name, slot in connection.rows("destination_slots")}
+
+
+def next_positions(connection: Connection, most: int) -> list[int]:
     """The oldest requests not yet processed, together about `most` events (at least one request)."""
     positions: list[int] = []
     events = 0
@@ -44,7 +59,7 @@ def next_requests(connection: Connection, most: int) -> list[tuple[int, Received
             break
         positions.append(position)
         events += messages
-    return requests(connection, positions) if positions else []
+    return positions
 
 
 def requests(connection: Connection, positions: list[int]) -> list[tuple[int, Received]]:
@@ -107,6 +122,8 @@ def waiting_of(connection: Connection, ids: list[int]) -> list[Waiting]:
 def commit(connection: Connection, made: Decision) -> None:
     """Write a decision. Order matters: withdrawals name people as they were before they move,
     and people move before identifiers are set."""
+    if connection.run("backlog_claim", made.positions) != len(made.positions):
+        raise StoreError("Another process has taken these requests through the pipeline already.")
     if made.events:
         connection.run_many("event_add", made.events)
     if made.refusals:
@@ -143,11 +160,20 @@ def commit(connection: Connection, made: Decision) -> None:
     if made.outbox:
         connection.run_many("outbox_add", made.outbox)
     count(connection, made.now, made.counts)
-    connection.run_many("backlog_done", [(position,) for position in made.positions])
 
 
 def count(connection: Connection, now: int, counts: dict[tuple[str, ...], list[int]]) -> None:
     """Add to the minute's counters."""
     if counts:
         minute = now - now % MINUTE
-        connection.run_many("rollup_add", [(minute, *key, *numbers) for key, numbers in counts.items()])
+        connection.run_many(
+            "rollup_add",
+            [
+                (
+                    minute,
+                    *(label[:LONGEST_LABEL] for label in key),
+                    *(max(-LARGEST_COUNT, min(number, LARGEST_COUNT)) for number in numbers),
+                )
+                for key, numbers in counts.items()
+            ],
+        )

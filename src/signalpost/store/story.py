@@ -226,7 +226,7 @@ def story(connection: Connection, number: int, workspace: Workspace) -> Story | 
         return None
     row = found[0]
     _, message_key, kind, name, person_then, order_id, time, received_at, note = row
-    source, message_id = _parted(message_key)
+    source, message_id = _parted(message_key, number)
     request, event = _request(connection, number, source, message_id)
     person, record = _person(connection, person_then)
     value = _order(event, workspace) if event is not None else orders.NO_ORDER
@@ -265,8 +265,9 @@ def story(connection: Connection, number: int, workspace: Workspace) -> Story | 
     )
 
 
-def _parted(message_key: str) -> tuple[str, str]:
-    source, _, message_id = message_key.partition(":")
+def _parted(message_key: str, number: int) -> tuple[str, str]:
+    """(source, message id); a repeat's key ends with its own number, which no client sent."""
+    source, _, message_id = message_key.removesuffix(f"#{number}").partition(":")
     return source, message_id
 
 
@@ -290,7 +291,7 @@ def _request(connection: Connection, number: int, source: str, message_id: str) 
     )
     events = sources.read(received).events
     # A later version may read a request differently; an event that is not the one meant is worse than none.
-    event = events[place] if place < len(events) and message_id.startswith(events[place].message_id) else None
+    event = events[place] if place < len(events) and events[place].message_id == message_id else None
     return request, event
 
 
@@ -327,13 +328,16 @@ def _person(connection: Connection, then: int) -> tuple[Known | None, Person | N
     record = batches.people(connection, [now]).get(now)
     if record is None:
         return Known(id=now, then=then, forgotten=True, merges=joins), None
-    keys = [key for (key,) in connection.rows("identifiers_of", now)]
+    shown: dict[str, int] = {}
+    for kind, _, value in (key.partition(":") for (key,) in connection.rows("identifiers_of", now)):
+        told = f"{kind.replace('_', ' ')} {masking.identifier((kind, value))}"
+        shown[told] = shown.get(told, 0) + 1
     known = Known(
         id=now,
         then=then,
         forgotten=False,
         since=record.created_at,
-        identifiers=[f"{kind}: {masking.identifier((kind, value))}" for kind, _, value in (key.partition(":") for key in keys)],
+        identifiers=[told if times == 1 else f"{told} ({times} alike)" for told, times in shown.items()],
         match_keys=sorted(record.keys),
         clicks=sorted(record.clicks),
         suppressed_at=record.suppressed_at,
@@ -344,7 +348,7 @@ def _person(connection: Connection, then: int) -> tuple[Known | None, Person | N
 
 
 def _related(row: Row) -> Related:
-    source, message_id = _parted(row[1])
+    source, message_id = _parted(row[1], row[0])
     return Related(event=row[0], name=row[3], source=source, message_id=masking.text(message_id), time=row[6], received_at=row[7])
 
 
@@ -681,7 +685,7 @@ def _grouped(rows: Sequence[Row], workspace: Workspace | None) -> list[Latest]:
         (event, destination, verdict, reason, sentence, platform_event, value, currency, decided_at, settled_at) = row[:10]
         name, message_key, order_id, time = row[10:]
         if event not in made:
-            source, message_id = _parted(message_key)
+            source, message_id = _parted(message_key, event)
             made[event] = Latest(
                 event=event,
                 name=name,

@@ -17,6 +17,9 @@ SELECT count(*), coalesce(sum(messages), 0) FROM backlog
 -- name: backlog_done
 DELETE FROM backlog WHERE position = ?
 
+-- name: backlog_claim (a batch's requests, once: whoever finds fewer than it decided on was overtaken)
+DELETE FROM backlog WHERE position {in_numbers}
+
 -- name: journal_read
 SELECT position, source, wire, method, path, headers, body, client_ip, user_agent, received_at FROM journal
 WHERE position {in_numbers} ORDER BY position
@@ -30,8 +33,9 @@ SELECT place, path, sentence FROM refusals WHERE position = ? ORDER BY place
 -- name: events_known (message keys already processed)
 SELECT message_key, id FROM events WHERE message_key {in_texts}
 
--- name: event_add
+-- name: event_add (a client may have guessed under which key a repeat is kept and used it first: then the repeat has no row)
 INSERT INTO events (id, message_key, kind, name, person, order_id, time, received_at, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (message_key) DO NOTHING
 
 -- name: event_by_id
 SELECT id, message_key, kind, name, person, order_id, time, received_at, note FROM events WHERE id = ?
@@ -124,9 +128,16 @@ INSERT INTO ledger_trace (event, destination, at, verdict, reason, sentence, req
 -- name: trace_of
 SELECT destination, at, verdict, reason, sentence, request FROM ledger_trace WHERE event = ? ORDER BY at
 
--- name: outbox_add
-INSERT INTO outbox (destination, priority, event, person, name, event_time, received_at, due_at, value_micros, currency, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- name: destination_slots
+SELECT name, slot FROM destinations
+
+-- name: destination_slot_add
+INSERT INTO destinations (name, slot) VALUES (?, (SELECT coalesce(max(slot), -1) + 1 FROM destinations))
+
+-- name: outbox_add (in hand from the start when leased_until is set)
+INSERT INTO outbox (id, destination, priority, event, person, name, event_time, received_at, due_at, leased_until, attempts,
+                    first_attempt_at, value_micros, currency, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: outbox_due
 SELECT id, event, priority, name, event_time, received_at, attempts, first_attempt_at, value_micros, currency, body FROM outbox
@@ -182,15 +193,16 @@ DELETE FROM breakers WHERE destination = ?
 -- name: breakers
 SELECT destination, since, until, failures, sentence FROM breakers ORDER BY destination
 
--- name: rollup_add
+-- name: rollup_add (money beyond 2^61 millionths a minute is nobody's turnover, and must not overflow the counter)
 INSERT INTO rollups (minute, destination, name, verdict, reason, currency, signals, value_micros, latency_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (minute, destination, name, verdict, reason, currency) DO UPDATE SET
-    signals = rollups.signals + excluded.signals, value_micros = rollups.value_micros + excluded.value_micros,
+    signals = rollups.signals + excluded.signals,
+    value_micros = {least}({greatest}(rollups.value_micros + excluded.value_micros, -2305843009213693952), 2305843009213693952),
     latency_ms = rollups.latency_ms + excluded.latency_ms
 
 -- name: rollups_since
-SELECT destination, name, verdict, reason, currency, sum(signals), sum(value_micros), sum(latency_ms) FROM rollups
+SELECT destination, name, verdict, reason, currency, sum(signals), sum(CAST(value_micros AS {wide})), sum(latency_ms) FROM rollups
 WHERE minute >= ? GROUP BY destination, name, verdict, reason, currency
 
 -- name: prune_journal

@@ -117,9 +117,16 @@ CREATE TABLE ledger_trace (
 );
 CREATE INDEX ledger_trace_event ON ledger_trace (event, destination);
 
+-- A small number for each destination name, given once: part of the ids of its signals.
+CREATE TABLE destinations (
+    name        TEXT PRIMARY KEY,
+    slot        BIGINT NOT NULL UNIQUE
+) {without_rowid};
+
 -- Rendered signals on their way. due_at: not before; leased_until: somebody is sending it until then (0: nobody).
+-- id = event * 64 + the destination's slot.
 CREATE TABLE outbox (
-    id               {serial},
+    id               {id},
     destination      TEXT NOT NULL,
     priority         BIGINT NOT NULL,   -- 0 purchase, 1 checkout, 2 cart, 3 rest
     event            BIGINT NOT NULL,
