@@ -184,13 +184,17 @@ class Render:
         return self._encode(made)
 
     def enrich(self, body: bytes, signal: Signal) -> bytes:
-        """A waiting event with what is known of its person by now; all else stays, byte for byte.
+        """A waiting event with what is known of its person by now; of the signal only the person is read.
 
-        Match keys are replaced (what is known now includes what was known then); click ids are only filled in
-        where there was none, because the one known at the time is the one that led to the event.
+        All else stays, byte for byte. Match keys are replaced (what is known now includes what was known then); click
+        ids are only filled in where there was none, because the one known at the time is the one that led to the event.
         """
         event = _decode(body)
         keys = signal.person.keys
+        if TIME in event:
+            # The caller need not know the event any more: what matters of it, when it happened, stands in the body.
+            happened = msgspec.json.decode(event[TIME], type=int) * 1000 + 999
+            signal = replace(signal, event=replace(signal.event, time=happened))
         for parent, key_rows, rows in self._later:
             before: dict[str, Any] = msgspec.json.decode(event[parent]) if parent in event else {}
             part = dict(before)
@@ -228,6 +232,9 @@ def _in_plain_notation(order: Order) -> Order:
 
 
 _MILLIONTH = Decimal("0.000001")  # below it Python writes every amount with an exponent
+
+TIME = "event_time"
+"""What the platforms call the event's time, Unix seconds."""
 
 _encode = msgspec.json.encode
 _ENCODERS = {

@@ -21,6 +21,7 @@ from signalpost.events import Event, Item, Order, Person, Signal
 Complaints = Callable[[str, dict[str, Any]], list[str]]
 
 NOW = 1_795_305_600_000
+NO_EVENT = Event(kind="track", source="", message_id="", time=0, received_at=0)
 
 # What clients send where a value is expected: mostly what it should be, sometimes anything.
 JSON = st.recursive(
@@ -200,9 +201,12 @@ def test_amounts_are_exact_and_plain(platform: str, data: st.DataObject) -> None
 def test_enriching_changes_only_what_is_known_of_the_person(platform: str, data: st.DataObject) -> None:
     """Event id, value, page and the rest stay, byte for byte; match keys and missing click ids become those of the person."""
     signal = data.draw(signals(platform))
+    # Whole seconds, which is all a body knows of the time.
+    event = replace(signal.event, time=min(signal.event.time, NOW) // 1000 * 1000 + 999, received_at=NOW + 1000)
+    signal = replace(signal, event=event)
     known = replace(signal, person=data.draw(people()))
     body = RENDER[platform](signal)
-    enriched = RENDER[platform].enrich(body, known)
+    enriched = RENDER[platform].enrich(body, replace(known, event=NO_EVENT, order=Order()))
 
     person = {"tiktok": "user", "pinterest": "user_data"}[platform]
     before = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
