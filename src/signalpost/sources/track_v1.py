@@ -47,7 +47,7 @@ def read(received: Received) -> Reading:
     """The events of one call; a call that is refused gives one refusal and no event."""
     reading = Reading()
     path, _, query = received.path.partition("?")
-    parts = [unquote(part) for part in path.strip("/").split("/")]
+    parts = [unquote(part).replace("\x00", "") for part in path.strip("/").split("/")]
     try:
         _read(received, reading, parts, query)
     except (Refused, ValueError, RecursionError) as error:
@@ -114,7 +114,7 @@ def _person(value: str) -> Identifier:
         raise Refused(
             f"The person's identifier is longer than {ATTRIBUTE_NAME_LIMIT} bytes.", path="$.identifier", code="too_large"
         )
-    return person_identifier(value.replace("\x00", ""))
+    return person_identifier(value)
 
 
 def _about(received: Received, kind: Kind, person: str) -> Event:
@@ -357,7 +357,7 @@ def _unsubscribe(received: Received, reading: Reading, delivery: str) -> None:
         raise Refused("The delivery id in the path is empty.", path="$.delivery_id", code="required")
     if body.get("unsubscribe") is not True:
         raise Refused('The body must be {"unsubscribe": true}.', path="$.unsubscribe")
-    properties = {"delivery_id": delivery.replace("\x00", ""), "metric": "unsubscribed", "channel": "message"}
+    properties = {"delivery_id": delivery, "metric": "unsubscribed", "channel": "message"}
     reading.events.append(_event(received, "engagement", {}, name="Message Unsubscribed", properties=properties))
 
 
@@ -373,7 +373,7 @@ def _form(received: Received, reading: Reading, form: str) -> None:
     identifiers = identity_of(answers, (own,), "$.data")
     traits, _ = traits_of(answers)
     page = {"page": {"url": data["form_url"]}} if isinstance(data.get("form_url"), str) and data["form_url"] else {}
-    properties = {**answers, "form_id": form.replace("\x00", "")}
+    properties = {**answers, "form_id": form}
     reading.events.append(_event(received, "identify", {}, identifiers=identifiers, traits=traits))
     submitted = _event(
         received, "track", {}, name="Form Submitted", identifiers=identifiers, properties=properties, context=page, part=1
