@@ -102,15 +102,16 @@ def fate(signal: Leased, outcome: Outcome, *, limits: Limits, breaker: Breaker, 
     first = signal.first_attempt_at or (now if reached else None)
     own = wait(signal.attempts + 1, first=FIRST_WAIT, longest=LONGEST_WAIT, luck=luck) if reached else 0
     due = max(breaker.until, now + own)
-    if first is not None and due > first + int(limits.dedupe_ms * SAFETY):
+    too_old = due > signal.event_time + limits.oldest_ms
+    if first is not None and (too_old or due > first + int(limits.dedupe_ms * SAFETY)):
+        why = "it is too old to be sent again" if too_old else "it would no longer recognise a repeat"
         return Fate(
             signal=signal,
             verdict="unknown",
             reason=outcome.code,
-            sentence="The platform may have taken this, but never answered clearly, and it would no longer recognise a repeat. "
-            + outcome.sentence,
+            sentence=f"The platform may have taken this, but never answered clearly, and {why}. {outcome.sentence}",
         )
-    if due > signal.event_time + limits.oldest_ms:
+    if too_old:
         return Fate(
             signal=signal, verdict="withheld", reason="too_old", sentence=f"It could not be delivered in time. {outcome.sentence}"
         )
@@ -127,11 +128,16 @@ def overdue(signal: Leased, *, limits: Limits, now: int) -> Fate | None:
             reason="no_answer",
             sentence="An earlier attempt may have reached the platform, which would no longer recognise a repeat.",
         )
-    if now > signal.event_time + limits.oldest_ms:
+    if now <= signal.event_time + limits.oldest_ms:
+        return None
+    if first is not None:
         return Fate(
-            signal=signal, verdict="withheld", reason="too_old", sentence="It waited longer than the platform takes events."
+            signal=signal,
+            verdict="unknown",
+            reason="no_answer",
+            sentence="An earlier attempt may have reached the platform; now the event is older than the platform takes.",
         )
-    return None
+    return Fate(signal=signal, verdict="withheld", reason="too_old", sentence="It waited longer than the platform takes events.")
 
 
 def halves(signals: Sequence[Leased]) -> tuple[Sequence[Leased], Sequence[Leased]]:

@@ -16,7 +16,7 @@ from signalpost.events import Event
 from signalpost.pipeline import micros
 
 decimals = st.decimals(min_value=-10_000, max_value=1_000_000, places=2)
-junk = st.sampled_from(("", "free", "12,50", "NaN", "Infinity", None, True, [], {"amount": 5}))
+junk: st.SearchStrategy[Any] = st.sampled_from(("", "free", "12,50", "NaN", "Infinity", None, True, [], {"amount": 5}))
 
 
 @st.composite
