@@ -18,6 +18,7 @@ from rich.text import Text
 from signalpost import config, pipeline, replay, trial
 from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
 from signalpost.marked import did_you_mean
+from signalpost.store import batches
 from signalpost.store.database import Connection, Database
 from signalpost.worker import now_ms
 
@@ -43,7 +44,7 @@ def serve(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
                 Text(f"Signalpost serves {workspace.workspace} ({workspace.environment}).", style="bold green"),
                 f"  intake   {running.url}" + (f" and {running.tls_url}" if running.tls_url else ""),
                 f"  console  {running.console}",
-                f"  store    {workspace.database}",
+                f"  store    {workspace.shown_database}",
                 "Ctrl-C stops it; what waits is kept.",
             )
         sys.stdout.flush()
@@ -125,10 +126,11 @@ def replay_signals(
         earliest = now_ms() - config.duration(since)
     except ValueError as error:
         raise Misuse(f"--since {since}: write a time such as 90m, 36h or 3d.") from error
-    plan = pipeline.plan(workspace)
-    route = next(route for route in plan.routes if route.name == destination)
 
-    def work(database: Database) -> tuple[list[replay.Candidate], int]:
+    def work(database: Database) -> tuple[list[replay.Candidate], int, pipeline.Route]:
+        slots = database.submit(lambda connection: batches.slots(connection, list(workspace.destinations))).result()
+        plan = pipeline.plan(workspace, slots)
+        route = next(route for route in plan.routes if route.name == destination)
         found = database.look(
             lambda connection: replay.candidates(
                 connection, route, verdicts=verdicts, reason=reason, since=earliest, now=now_ms()
@@ -136,10 +138,11 @@ def replay_signals(
         )
         chosen = [each for each in found if risky or each.risk in {"none", "merges"}]
         if not yes or not chosen:
-            return found, 0
-        return found, database.submit(lambda connection: replay.take_up(connection, plan, route, chosen, now=now_ms())).result()
+            return found, 0, route
+        taken = database.submit(lambda connection: replay.take_up(connection, plan, route, chosen, now=now_ms())).result()
+        return found, taken, route
 
-    found, taken = _with_database(workspace, work)
+    found, taken, route = _with_database(workspace, work)
     counts = {risk: sum(each.risk == risk for each in found) for risk in replay.RISKS}
     limits = route.platform.limits
     if as_json:

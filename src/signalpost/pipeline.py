@@ -9,7 +9,7 @@ nothing, and how the stream is cut into batches does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -21,13 +21,16 @@ from signalpost import gates, identity, mapping, orders, sources, vocabulary
 from signalpost.destinations import CATALOG
 from signalpost.destinations.contract import Destination, request_settings
 from signalpost.events import Event, Identifier, Order, Person, Signal
-from signalpost.sources import Received, Refusal
+from signalpost.sources import Reading, Received, Refusal
 from signalpost.state import Decision, KnownOrder, State, Waiting
 from signalpost.store import batches
 from signalpost.store.database import Connection
 
 PLACES = 16
 """An event's id is its journal position shifted by this many bits, plus its place in the request."""
+
+SLOTS = 64
+"""Destinations a workspace may have; a signal's id is its event's id times this, plus the destination's slot."""
 
 SIGNAL_KINDS = frozenset({"track", "page", "screen"})
 PAGE_NAMES = {"page": "Page Viewed", "screen": "Screen Viewed"}
@@ -43,6 +46,8 @@ class Route(Struct, frozen=True):
     """One configured destination, compiled."""
 
     name: str
+    slot: int
+    """The destination's small number, part of the ids of its signals."""
     platform: Destination
     events: dict[str, str]
     valued: frozenset[str]
@@ -88,11 +93,11 @@ class Batch(Struct, frozen=True):
 # ---- the plan --------------------------------------------------------------------------------------------------------------
 
 
-def plan(workspace: workspace_file.Workspace) -> Plan:
-    """Compile the workspace: one route a destination."""
+def plan(workspace: workspace_file.Workspace, slots: Mapping[str, int] | None = None) -> Plan:
+    """Compile the workspace: one route a destination. `slots` are the numbers the database gave (`batches.slots`)."""
     production = workspace.environment == "production"
     routes = []
-    for name, chosen in workspace.destinations.items():
+    for index, (name, chosen) in enumerate(workspace.destinations.items()):
         platform = CATALOG[chosen.type]
         events = dict(platform.events) if chosen.events == "standard" else {**chosen.events}
         limits = platform.limits
@@ -102,6 +107,7 @@ def plan(workspace: workspace_file.Workspace) -> Plan:
         routes.append(
             Route(
                 name=name,
+                slot=index if slots is None else slots[name],
                 platform=platform,
                 events=events,
                 valued=frozenset(each for each in events if vocabulary.priority(each) < vocabulary.REST),
@@ -130,26 +136,30 @@ def plan(workspace: workspace_file.Workspace) -> Plan:
 
 
 def read(requests: Iterable[tuple[int, Received]], plan: Plan) -> Batch:
+    """Journalled requests as a batch."""
+    return number([(position, sources.read(received)) for position, received in requests], plan)
+
+
+def number(readings: Iterable[tuple[int, Reading]], plan: Plan) -> Batch:
     """The requests' events, numbered and with the keys that name their people."""
     country, blocked = plan.workspace.country, plan.blocked
     positions: list[int] = []
     arrived: list[Arrived] = []
     refusals: list[tuple[int, Refusal]] = []
-    for position, received in requests:
+    for position, reading in readings:
         positions.append(position)
-        reading = sources.read(received)
         refusals.extend((position, refusal) for refusal in reading.refusals)
-        number = position << PLACES
+        event_id = position << PLACES
         for event in reading.events:
             arrived.append(
                 Arrived(
-                    number,
+                    event_id,
                     event,
                     identity.keys(identity.named(event), country=country, blocked=blocked),
                     identity.keys(event.previous, country=country, blocked=blocked) if event.previous else (),
                 )
             )
-            number += 1
+            event_id += 1
     return Batch(tuple(positions), tuple(arrived), tuple(refusals))
 
 
@@ -442,6 +452,7 @@ def render(pending: Pending, work: Deciding) -> None:
     )
     made.outbox.append(
         (
+            pending.event * SLOTS + route.slot,
             route.name,
             vocabulary.priority(signal.name),
             pending.event,
@@ -450,6 +461,9 @@ def render(pending: Pending, work: Deciding) -> None:
             event.time,
             event.received_at,
             made.now,
+            0,
+            0,
+            None,
             micros(order.value),
             order.currency if order.value is not None else None,
             route.render(signal),
@@ -544,12 +558,21 @@ def enrich(waiting: Sequence[Waiting], people: Mapping[int, Person], plan: Plan)
 # ---- gather and commit -----------------------------------------------------------------------------------------------------
 
 
-def step(connection: Connection, plan: Plan, now: int, most: int) -> Decision | None:
-    """Gather the next batch of about `most` events and decide it; None when nothing is waiting."""
-    requests = batches.next_requests(connection, most)
-    if not requests:
+def step(
+    connection: Connection, plan: Plan, now: int, most: int, fresh: MutableMapping[int, Reading] | None = None
+) -> Decision | None:
+    """Gather the next batch of about `most` events and decide it; None when nothing is waiting.
+
+    `fresh` holds what the intake has just read, by position; the rest is read again from the journal, to the same events.
+    """
+    positions = batches.next_positions(connection, most)
+    if not positions:
         return None
-    batch = read(requests, plan)
+    known = {position: fresh.pop(position) for position in positions if position in fresh} if fresh else {}
+    missing = [position for position in positions if position not in known]
+    for position, received in batches.requests(connection, missing) if missing else ():
+        known[position] = sources.read(received)
+    batch = number([(position, known[position]) for position in positions], plan)
     state = gather(connection, batch)
     made = decide(batch, state, plan, now)
     known_before = [person.id for person in made.people if not _is_new(person.id, batch)]
@@ -624,7 +647,7 @@ def preview(plan: Plan, received: Iterable[Received], now: Callable[[], int]) ->
                     request=None,
                 )
         made = decide(batch, state, plan, now())
-        bodies = {(row[2], row[0]): row[-1] for row in made.outbox}
+        bodies = {(row[3], row[1]): row[-1] for row in made.outbox}
         ids = {arrived.id: arrived.event.message_id for arrived in batch.arrived}
         signals = {row[0] for row in made.ledger}
         names = {row[0]: row[3] for row in made.events}

@@ -11,7 +11,7 @@ import contextlib
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import structlog
@@ -36,6 +36,15 @@ LEASE_MS = 120_000
 BATCH = 500
 """Events the pipeline takes at once."""
 
+HAND_LIMIT = 4_000
+"""Signals a destination holds in memory at most, beside those in flight."""
+
+LOOK_MS = 2_000
+"""How often the outbox is looked at for what others put there (replay, expired leases)."""
+
+FRESH_LIMIT = 200
+"""Requests whose reading is kept for the pipeline; the rest it reads again from the journal."""
+
 BACKLOG_LIMIT = 200_000
 """Events that may wait for the pipeline before clients are asked to come again."""
 
@@ -49,12 +58,20 @@ def _close_breaker(destination: str, connection: Connection) -> None:
     connection.run("breaker_clear", destination)
 
 
+def _set_aside_first(connection: Connection) -> None:
+    batches.set_aside(connection, batches.next_positions(connection, 1)[0])
+
+
 def _commit(made: Decision, connection: Connection) -> None:
     pipeline.commit(connection, made)
 
 
 class Dispatcher:
-    """One destination's way out: leases signals, keeps some requests in flight, settles what the platform answers."""
+    """One destination's way out: leases signals, keeps some requests in flight, settles what the platform answers.
+
+    While sending keeps up, the pipeline hands its signals over directly (`take`), already leased in the database by the very
+    commit that made them; what is behind, or waits for another try, is leased from the outbox.
+    """
 
     def __init__(self, database: Database, workspace: Workspace, route: pipeline.Route) -> None:
         chosen = workspace.destinations[route.name]
@@ -66,65 +83,100 @@ class Dispatcher:
         self.transport = Transport(connections=chosen.connections)
         self.pace = AsyncLimiter(max(1.0, self.platform.limits.requests_per_second), 1.0)
         self.breaker: Breaker = delivery.CLOSED
-        self.wake = asyncio.Event()
         self.latencies: deque[int] = deque(maxlen=5_000)
         """Intake to accepted, ms, of the latest accepted signals."""
+        self._ready: deque[Leased] = deque()
+        self._behind = True
+        self._look_at = 0
+        self._wake = asyncio.Event()
         self._flights: set[asyncio.Task[None]] = set()
+
+    # ---- what the pipeline hands over --------------------------------------------------------------------------------------
+
+    def keeps_up(self) -> bool:
+        """Whether signals may be handed over directly: nothing waits in the outbox before them and sending works."""
+        return not self._behind and not self.breaker.failures and len(self._ready) < HAND_LIMIT
+
+    def take(self, signals: Iterable[Leased]) -> None:
+        """Signals that a commit has just leased to us."""
+        self._ready.extend(signals)
+        self._wake.set()
+
+    def look(self) -> None:
+        """Something new waits in the outbox."""
+        self._behind = True
+        self._look_at = 0
+        self._wake.set()
+
+    # ---- life --------------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Dispatch until cancelled."""
-        try:
-            while True:
-                try:
-                    await self._turn()
-                except StoreError as error:
-                    log.error("store failed", destination=self.route.name, error=str(error))
-                    await asyncio.sleep(1)
-        finally:
-            for flight in self._flights:
-                flight.cancel()
+        while True:
+            try:
+                await self._turn()
+            except StoreError as error:
+                log.error("store failed", destination=self.route.name, error=str(error))
+                await asyncio.sleep(1)
 
-    async def drain(self, seconds: float) -> None:
-        """Wait for what is in flight, then let go of the connections."""
+    async def stop(self, seconds: float) -> None:
+        """Finish what is in flight, give back what is in hand, let go of the connections. `run` must have been cancelled."""
         if self._flights:
             await asyncio.wait(self._flights, timeout=seconds)
+        for flight in self._flights:
+            flight.cancel()
+        with contextlib.suppress(StoreError):  # the lease ends by itself
+            await self._give_back()
         await self.transport.close()
 
     async def _turn(self) -> None:
         resting = self.breaker.failures > 0
+        if self._ready and resting:
+            await self._give_back()
         if self.breaker.until > (now := now_ms()):
             await asyncio.sleep((self.breaker.until - now) / 1000)
             return
         if len(self._flights) >= (1 if resting else self.connections):
             await asyncio.wait(self._flights, return_when=asyncio.FIRST_COMPLETED)
             return
-        self.wake.clear()
+        self._wake.clear()
         most = delivery.batch_limit(self.platform.limits, self.wished, self.breaker)
+        signals: list[Leased] = []
+        if self._ready:
+            signals = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+        elif now >= self._look_at:
+            signals = await self._lease(most)
+        if signals:
+            flight = asyncio.create_task(self._deliver(signals))
+            self._flights.add(flight)
+            flight.add_done_callback(self._flights.discard)
+        if len(self._ready) < most and not self._behind:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), max(0.0, (self._look_at - now_ms()) / 1000))
+            if len(self._ready) < most:
+                await asyncio.sleep(self.linger)  # a fuller request costs the platform and us less
+
+    async def _lease(self, most: int) -> list[Leased]:
+        """Signals that waited in the outbox; notes whether more are behind them, or when the next is due."""
+        now, name = now_ms(), self.route.name
         signals = await self.database.write(
-            lambda connection: outbox.lease(connection, self.route.name, most=most, now=now_ms(), until=now_ms() + LEASE_MS)
+            lambda connection: outbox.lease(connection, name, most=most, now=now, until=now + LEASE_MS)
         )
+        self._behind = len(signals) >= most
         if not signals:
-            await self._rest()
-            return
-        flight = asyncio.create_task(self._deliver(signals))
-        self._flights.add(flight)
-        flight.add_done_callback(self._flights.discard)
-        if len(signals) < most:
-            await self._wait(self.linger)
+            due = await self.database.read(lambda connection: connection.rows("outbox_next_due", name)[0][0])
+            self._look_at = now_ms() + LOOK_MS if due is None else max(now_ms() + 20, min(due, now_ms() + LOOK_MS))
+        return signals
 
-    async def _rest(self) -> None:
-        due = await self.database.read(lambda connection: connection.rows("outbox_next_due", self.route.name)[0][0])
-        now = now_ms()
-        if due is None:
-            await self._wait(5.0)
-        else:
-            await self._wait(max(0.02, min((due - now) / 1000, 5.0)))
-        if self.wake.is_set():
-            await asyncio.sleep(self.linger)
-
-    async def _wait(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.wake.wait(), seconds)
+    async def _give_back(self) -> None:
+        """Release what is in hand and not in flight; it was not sent, so it counts as no attempt."""
+        held = list(self._ready)
+        self._ready.clear()
+        self._behind = True
+        self._look_at = 0
+        if held:
+            rows = [(self.breaker.until, signal.first_attempt_at, signal.id) for signal in held]
+            await self.database.write(lambda connection: connection.run_many("outbox_release", rows))
 
     async def _deliver(self, signals: Sequence[Leased]) -> None:
         try:
@@ -210,11 +262,14 @@ class Worker:
 
     def __init__(self, database: Database, workspace: Workspace) -> None:
         self.database, self.workspace = database, workspace
-        self.plan = pipeline.plan(workspace)
+        names = list(workspace.destinations)
+        self.plan = pipeline.plan(workspace, database.submit(lambda connection: batches.slots(connection, names)).result())
         self.dispatchers = [Dispatcher(database, workspace, route) for route in self.plan.routes]
         self.backlog = 0
         self.failing: str | None = None
         """Why the store does not take requests at the moment."""
+        self._fresh: dict[int, Reading] = {}
+        """What the intake has just read, by journal position, so that it need not be read twice."""
         self._arrived = asyncio.Event()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -224,7 +279,9 @@ class Worker:
     async def append(self, received: Received, reading: Reading) -> None:
         """Write a request to the journal; returns when it is durable, raises `StoreError` when it is not."""
         messages = len(reading.events)
-        await self.database.write(lambda connection: batches.append(connection, received, messages))
+        position = await self.database.write(lambda connection: batches.append(connection, received, messages))
+        if len(self._fresh) < FRESH_LIMIT:
+            self._fresh[position] = reading
         self.backlog += messages
         self._arrived.set()
 
@@ -252,36 +309,57 @@ class Worker:
         processing = self._tasks[-2:-1]
         if processing:
             await asyncio.wait(processing, timeout=seconds)
-        flights = [flight for dispatcher in self.dispatchers for flight in dispatcher._flights]
-        if flights:
-            await asyncio.wait(flights, timeout=seconds)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for dispatcher in self.dispatchers:
-            await dispatcher.drain(1)
+            await dispatcher.stop(seconds)
 
     async def _process(self) -> None:
+        most = BATCH
         while not self._stopping.is_set():
             self._arrived.clear()
             try:
-                made = await self.database.read(lambda connection: pipeline.step(connection, self.plan, now_ms(), BATCH))
+                made = await self.database.read(
+                    lambda connection, most=most: pipeline.step(connection, self.plan, now_ms(), most, self._fresh)
+                )
                 if made is None:
                     self.backlog = 0
+                    self._fresh.clear()
+                    most = BATCH
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._arrived.wait(), 1.0)
                     continue
+                handed = self._hand_over(made)
                 await self.database.write(partial(_commit, made))
             except StoreError as error:
                 log.error("a batch is tried again", error=str(error))
                 await asyncio.sleep(1)
                 continue
+            except Exception as error:
+                # A defect of ours must not stop the flow: requests go one by one, and the one at fault is set aside.
+                log.exception("a batch could not be processed", error=str(error))
+                if most == 1:
+                    await self.database.write(_set_aside_first)
+                most = 1
+                continue
+            most = BATCH
             self.backlog = max(0, self.backlog - len(made.events))
-            if made.outbox:
-                names = {row[0] for row in made.outbox}
-                for dispatcher in self.dispatchers:
-                    if dispatcher.route.name in names:
-                        dispatcher.wake.set()
+            for dispatcher, signals in handed:
+                dispatcher.take(signals)
+            for dispatcher in self.dispatchers:
+                if any(row[1] == dispatcher.route.name and not row[9] for row in made.outbox):
+                    dispatcher.look()
+
+    def _hand_over(self, made: Decision) -> list[tuple[Dispatcher, list[Leased]]]:
+        """Mark the signals of destinations that keep up as leased from the start; gives who gets what after the commit."""
+        handed = []
+        for dispatcher in self.dispatchers:
+            if dispatcher.keeps_up():
+                signals = outbox.lease_new(made, dispatcher.route.name, until=made.now + LEASE_MS)
+                if signals:
+                    handed.append((dispatcher, signals))
+        return handed
 
     async def _prune(self) -> None:
         """Drop what is older than the workspace keeps, a little at a time."""

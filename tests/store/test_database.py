@@ -35,7 +35,8 @@ def test_a_request_is_read_back_as_it_was_written(database: Database) -> None:
 
     position = database.submit(lambda connection: batches.append(connection, asked, 1)).result()
 
-    assert [(position, asked)] == database.look(lambda connection: batches.next_requests(connection, 10))
+    assert [(position, asked)] == database.look(lambda connection: batches.requests(connection, [position]))
+    assert [position] == database.look(lambda connection: batches.next_positions(connection, 10))
 
 
 def test_one_failing_piece_of_a_group_does_not_cost_the_others(database: Database) -> None:
@@ -53,7 +54,7 @@ def test_one_failing_piece_of_a_group_does_not_cost_the_others(database: Databas
 
     assert all(isinstance(future.exception(), ZeroDivisionError) for future in futures[1::2])
     assert len(set(written)) == 20
-    assert 20 == len(database.look(lambda connection: batches.next_requests(connection, 100)))
+    assert 20 == len(database.look(lambda connection: batches.next_positions(connection, 100)))
 
 
 def test_a_batch_holds_about_as_many_events_as_asked_for_and_at_least_one_request(database: Database) -> None:
@@ -61,7 +62,7 @@ def test_a_batch_holds_about_as_many_events_as_asked_for_and_at_least_one_reques
     for number, messages in enumerate([3, 3, 500, 1]):
         database.submit(lambda connection, n=number, m=messages: batches.append(connection, received(n), m)).result()
 
-    taken = database.look(lambda connection: batches.next_requests(connection, 6))
+    taken = database.look(lambda connection: batches.requests(connection, batches.next_positions(connection, 6)))
 
     assert [0, 1] == [int(request.body[5:-1]) for _, request in taken]
 
@@ -75,7 +76,7 @@ def test_the_schema_is_brought_to_its_version_once(address: str) -> None:
     again = Database(address)
 
     assert first.version == again.version
-    assert 1 == len(again.look(lambda connection: batches.next_requests(connection, 10)))
+    assert 1 == len(again.look(lambda connection: batches.next_positions(connection, 10)))
     again.close()
 
 

@@ -62,6 +62,13 @@ def next_positions(connection: Connection, most: int) -> list[int]:
     return positions
 
 
+def set_aside(connection: Connection, position: int) -> None:
+    """Take a request out of the way that could not be processed; it stays in the journal, with a sentence."""
+    sentence = "Signalpost could not process this request: a defect. It is kept in the journal; please report it."
+    connection.run("refusal_add", position, -1, "$", sentence)
+    connection.run("backlog_done", position)
+
+
 def requests(connection: Connection, positions: list[int]) -> list[tuple[int, Received]]:
     """Journalled requests by position."""
     return [

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from signalpost.delivery import Breaker, Fate, Leased
+from signalpost.state import Decision
 from signalpost.store.batches import count
 from signalpost.store.database import Connection
 
@@ -47,6 +48,32 @@ def lease(connection: Connection, destination: str, *, most: int, now: int, unti
         )
         for row, event, priority, name, event_time, received_at, attempts, first_attempt_at, value_micros, currency, body in rows
     ]
+
+
+def lease_new(made: Decision, destination: str, *, until: int) -> list[Leased]:
+    """Lease a decision's signals for this destination before they are written, so that the commit hands them over."""
+    taken = []
+    for place, row in enumerate(made.outbox):
+        if row[1] != destination:
+            continue
+        made.outbox[place] = (*row[:9], until, 1, made.now, *row[12:])
+        taken.append(
+            Leased(
+                id=row[0],
+                event=row[3],
+                priority=row[2],
+                name=row[5],
+                event_time=row[6],
+                received_at=row[7],
+                attempts=0,
+                first_attempt_at=None,
+                value_micros=row[12],
+                currency=row[13],
+                body=row[14],
+            )
+        )
+    taken.sort(key=lambda signal: signal.priority)
+    return taken
 
 
 def settle(connection: Connection, sent: Sent, fates: Sequence[Fate], breaker: Breaker) -> None:

@@ -9,20 +9,22 @@ STEP = 500
 DAY = 86_400_000
 
 
-def prune(connection: Connection, retention: Retention, now: int) -> int:
-    """Drop up to `STEP` rows of each kind; gives how many went, so that the caller knows whether to come back soon.
+def prune(connection: Connection, retention: Retention, now: int, step: int = STEP) -> int:
+    """Drop up to `step` rows of each kind; gives how many went, so that the caller knows whether to come back soon.
 
-    Requests not yet processed, signals still waiting and people with waiting signals stay whatever their age.
+    Requests not yet processed, signals still waiting and people with waiting signals stay whatever their age. Events carry
+    the ids by which repeats are recognised, so they stay as long as either `ledger` or `seen` says, and an order as long as
+    the event that was counted for it.
     """
-    gone = connection.run("prune_journal", now - retention.journal * DAY, STEP)
+    gone = connection.run("prune_journal", now - retention.journal * DAY, step)
     if gone:
         connection.run("prune_refusals")
-    events = connection.rows("prune_events", now - retention.ledger * DAY, STEP)
-    for statement in ("ledger_drop", "trace_drop", "event_drop"):
+    events = connection.rows("prune_events", now - max(retention.ledger, retention.seen) * DAY, step)
+    for statement in ("ledger_drop", "trace_drop", "merge_drop", "order_drop", "event_drop"):
         connection.run_many(statement, events)
-    people = connection.rows("prune_people", now - retention.people * DAY, STEP)
+    people = connection.rows("prune_people", now - retention.people * DAY, step)
     for statement in ("identifiers_drop", "person_drop"):
         connection.run_many(statement, people)
-    gone += connection.run("prune_requests", now - retention.ledger * DAY, STEP)
+    gone += connection.run("prune_requests", now - retention.ledger * DAY, step)
     gone += connection.run("prune_rollups", now - retention.ledger * DAY)
     return gone + len(events) + len(people)
