@@ -21,6 +21,8 @@ _EMAIL = re.compile(r"((?:%[0-9A-Fa-f]{2}|[^\s\"'<>(){}\[\],;:/?&=@%|\\])+)(@|%4
 _PHONE = re.compile(r"(?<![\w.])(?:\+|%2[Bb]|00)[1-9][\d ().\-]{6,18}\d")
 _IP = re.compile(r"(?<![\w./])(\d{1,3}\.\d{1,3})\.\d{1,3}\.\d{1,3}(?![\w.])")
 
+_CLICK = re.compile(r"\b((?:ttclid|epik|_epik|gclid|fbclid|msclkid)=)([^&#\s\"]{12,})")
+
 _EMAIL_KEYS = frozenset({"email", "e_mail", "emailaddress", "email_address", "recipient", "contact_email"})
 _PHONE_KEYS = frozenset({"phone", "phone_number", "phonenumber", "mobile", "telephone", "tel", "cell", "msisdn"})
 _IP_KEYS = frozenset({"ip", "ip_address", "client_ip", "client_ip_address", "browser_ip"})
@@ -79,12 +81,13 @@ def ip(value: str) -> str:
 
 
 def text(value: str) -> str:
-    """Free text with every e-mail address, international phone number, IPv4 address and digest in it masked."""
+    """Free text with every e-mail address, international phone number, IPv4 address, click id and digest in it masked."""
     shown = value[:LONGEST_SCAN]
     if "@" in shown or "%40" in shown:
         shown = _EMAIL.sub(lambda found: email(f"{_first(found.group(1))}@{found.group(3)}"), shown)
     shown = _PHONE.sub(lambda found: phone("+" + found.group(0).removeprefix("%2B").removeprefix("%2b")), shown)
     shown = _IP.sub(r"\1.…", shown)
+    shown = _CLICK.sub(lambda found: found.group(1) + digest(found.group(2)), shown)
     shown = _DIGEST.sub(lambda found: digest(found.group(0)), shown)
     return shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + "…"
 

@@ -34,7 +34,7 @@ class Application:
             await _live(receive, send)
         elif scope["type"] == "http" and is_intake(scope["path"]):
             await self._intake(scope, receive, send)
-        else:
+        elif scope["type"] == "http":
             await self._pages(scope, receive, send)
 
     def stop(self) -> None:

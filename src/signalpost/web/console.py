@@ -188,10 +188,13 @@ class Console:
             number=words.number,
             count=words.count,
             pretty=words.pretty,
+            prose=words.prose,
+            alike=words.alike,
         )
         environment.globals.update(
             workspace=self.workspace,
             verdict_names=words.VERDICTS,
+            telling=words.TELLING,
             window_names=WINDOW_NAMES,
             money=words.money,
             share=words.share,
@@ -255,9 +258,7 @@ class Console:
         feed = self._feeds.get(window)
         if feed is None:
             feed = self._feeds[window] = Feed(lambda: self._paint(window, self._base(request)))
-        return StreamingResponse(
-            self.watchers.follow(feed), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
-        )
+        return StreamingResponse(self.watchers.follow(feed), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def _paint(self, window: str, base: str) -> Picture:
         facts = {**self._front_facts(await self.front_of(window)), "base": base}
@@ -448,5 +449,3 @@ def _speed(sending: Sending) -> Speed:
         p50_ms=words.percentile(values, 0.5),
         p95_ms=words.percentile(values, 0.95),
     )
-
-

@@ -11,6 +11,9 @@ from msgspec import Struct
 EVERY = 1.0
 """Seconds between two looks; more when a look itself is slow."""
 
+TICK = 0.25
+"""Seconds between two glances of a watcher at the picture; most find the one they have."""
+
 HEARTBEAT = 15.0
 LONGEST = 3_600.0
 """Seconds after which a stream ends; the browser opens a new one and is asked for its cookie again."""
@@ -54,12 +57,12 @@ class Watchers:
     """Everybody who watches; `stop` lets them go, so that a server can end."""
 
     def __init__(self) -> None:
-        self.stopping = asyncio.Event()
+        self.stopping = False
         self.watching = 0
 
     def stop(self) -> None:
-        """End every stream within a moment."""
-        self.stopping.set()
+        """End every stream within a moment; may be called from any thread."""
+        self.stopping = True
 
     async def follow(self, feed: Feed) -> AsyncIterator[str]:
         """Server-sent events: each part of the picture when it changes, and a heartbeat."""
@@ -68,7 +71,7 @@ class Watchers:
         sent: dict[str, str] = {}
         try:
             yield "retry: 2000\n\n"
-            while not self.stopping.is_set() and time.monotonic() - began < LONGEST:
+            while not self.stopping and time.monotonic() - began < LONGEST:
                 picture = await feed.picture()
                 for name, html in picture.parts.items():
                     if sent.get(name) != html:
@@ -78,9 +81,6 @@ class Watchers:
                 if time.monotonic() - spoke > HEARTBEAT:
                     spoke = time.monotonic()
                     yield ": still here\n\n"
-                try:
-                    await asyncio.wait_for(self.stopping.wait(), EVERY)
-                except TimeoutError:
-                    continue
+                await asyncio.sleep(TICK)
         finally:
             self.watching -= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,9 +11,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from markupsafe import Markup, escape
 
+from signalpost.store.story import Mark
+
+TELLING = frozenset({"withheld", "refused", "unknown", "warned"})
+"""Verdicts whose sentence is worth a line in a list."""
+
 VERDICTS = {
     "accepted": "accepted",
-    "warned": "accepted with a warning",
+    "warned": "warned",
     "waiting": "waiting",
     "withheld": "withheld",
     "refused": "refused",
@@ -91,6 +98,23 @@ def share(part: int, whole: int) -> str:
 def pretty(value: object) -> Markup:
     """A JSON value over lines, escaped."""
     return escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def prose(sentence: str) -> Markup:
+    """A sentence, with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(sentence))))  # noqa: S704  (escaped first)
+
+
+def alike(marks: Sequence[Mark]) -> list[tuple[str, Mark]]:
+    """Verdicts in a line each: platforms that said the same share one."""
+    lines: dict[tuple[str, str], tuple[list[str], Mark]] = {}
+    for mark in marks:
+        said = (mark.verdict, mark.sentence if mark.verdict in TELLING else "")
+        lines.setdefault(said, ([], mark))[0].append(mark.platform)
+    return [(", ".join(platforms), mark) for platforms, mark in lines.values()]
 
 
 def percentile(values: list[int], part: float) -> int | None:
