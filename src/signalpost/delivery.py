@@ -22,7 +22,7 @@ SAFETY = 0.9
 """The share of a dedupe window that is used: clocks differ and requests take time."""
 
 
-class Leased(Struct, frozen=True, kw_only=True):
+class Leased(Struct, frozen=True, kw_only=True, gc=False):
     """One signal in hand: leased from the outbox, about to be sent."""
 
     id: int
@@ -40,7 +40,7 @@ class Leased(Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-class Fate(Struct, frozen=True, kw_only=True):
+class Fate(Struct, frozen=True, kw_only=True, gc=False):
     """What becomes of one signal: a verdict, or (verdict None) another try not before `due_at`."""
 
     signal: Leased

@@ -20,7 +20,7 @@ Identifier = tuple[str, str]
 IDENTIFIER_KINDS = ("user_id", "cio_id", "email", "phone", "anonymous_id")
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """What happened, in the shop's words, as one source reported it; the common shape of every wire.
 
     `properties`, `context` and `traits` follow the Segment spec whatever the wire was: sources translate into it.
@@ -44,7 +44,7 @@ class Event(Struct, frozen=True, kw_only=True):
     context: dict[str, Any] = {}
 
 
-class Item(Struct, frozen=True, kw_only=True):
+class Item(Struct, frozen=True, kw_only=True, gc=False):
     """One line of a cart or an order; `price` is the unit price before order-level discounts."""
 
     id: str | None = None
@@ -57,7 +57,7 @@ class Item(Struct, frozen=True, kw_only=True):
     """None when what the client sent cannot be a quantity (past 32 bits, text)."""
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class Order(Struct, frozen=True, kw_only=True, gc=False):
     """The commerce of one event: a cart, a checkout or an order, under the workspace's one definition of value."""
 
     id: str | None = None
@@ -70,7 +70,7 @@ class Order(Struct, frozen=True, kw_only=True):
     """How the value was found, for the operator: `total`, `revenue + tax + shipping`, `sum of items`, ..."""
 
 
-class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Person(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One human as far as known: what later events need to remember, small because it is read for every event.
 
     Every fact carries when it was last heard (epoch ms), so that two records merge to the same result in any order.
@@ -100,7 +100,7 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Match keys ready to send (normalised, hashed where hashed), by the names of `normalize.MATCH_KEYS`."""
 
 
-class Signal(Struct, frozen=True, kw_only=True):
+class Signal(Struct, frozen=True, kw_only=True, gc=False):
     """One canonical event on its way to one platform: all that a field table may read."""
 
     event: Event

@@ -75,7 +75,7 @@ CLICK_PARAMETERS = {"ttclid": "ttclid", "epik": "epik", "_epik": "epik", "_ttp":
 _CLICK_NAMES = frozenset(CLICK_PARAMETERS)
 
 
-class Stitch(Struct, frozen=True, kw_only=True):
+class Stitch(Struct, frozen=True, kw_only=True, gc=False):
     """Which person an event belongs to, and what that teaches about identifiers."""
 
     person: int | None

@@ -73,7 +73,7 @@ class Plan(Struct, frozen=True):
     counted_source: dict[str, str]
 
 
-class Arrived(Struct, frozen=True):
+class Arrived(Struct, frozen=True, gc=False):
     """One event with its id and its keys."""
 
     id: int
@@ -166,7 +166,7 @@ def number(readings: Iterable[tuple[int, Reading]], plan: Plan) -> Batch:
 # ---- decide ----------------------------------------------------------------------------------------------------------------
 
 
-class Pending(Struct):
+class Pending(Struct, gc=False):
     """A signal that passed its gates; rendered at the end of the batch with what is then known of the person."""
 
     route: Route

@@ -16,7 +16,7 @@ from signalpost.events import Identifier, Person
 Row = tuple[Any, ...]
 
 
-class KnownOrder(Struct):
+class KnownOrder(Struct, gc=False):
     """A purchase already counted; `sent` names the destinations that count it."""
 
     key: str
@@ -38,7 +38,7 @@ class State(Struct):
     """Order id -> purchases under it, oldest first."""
 
 
-class Waiting(Struct, frozen=True):
+class Waiting(Struct, frozen=True, gc=False):
     """A rendered signal that nobody is sending yet."""
 
     id: int

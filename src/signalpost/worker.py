@@ -320,9 +320,7 @@ class Worker:
         while not self._stopping.is_set():
             self._arrived.clear()
             try:
-                made = await self.database.read(
-                    lambda connection, most=most: pipeline.step(connection, self.plan, now_ms(), most, self._fresh)
-                )
+                made = await self.database.read(partial(self._step, most))
                 if made is None:
                     self.backlog = 0
                     self._fresh.clear()
@@ -350,6 +348,9 @@ class Worker:
             for dispatcher in self.dispatchers:
                 if any(row[1] == dispatcher.route.name and not row[9] for row in made.outbox):
                     dispatcher.look()
+
+    def _step(self, most: int, connection: Connection) -> Decision | None:
+        return pipeline.step(connection, self.plan, now_ms(), most, self._fresh)
 
     def _hand_over(self, made: Decision) -> list[tuple[Dispatcher, list[Leased]]]:
         """Mark the signals of destinations that keep up as leased from the start; gives who gets what after the commit."""

@@ -8,6 +8,7 @@ from typing import Any
 from signalpost import pipeline
 from signalpost.benchmarks import orders
 from signalpost.config import Destination, Source, Workspace
+from signalpost.serve import collect_rarely
 from signalpost.sources import Received
 from signalpost.state import State
 
@@ -39,6 +40,7 @@ def run(platform: str, *, signals: int = 60_000, warm: int = 10_000) -> dict[str
     known = [_received(body, now) for body in orders.bodies(1, orders.KNOWN_PEOPLE + warm, now)]
     for position, received in enumerate(known, start=1):
         pipeline.decide(pipeline.read([(position, received)], plan), state, plan, now)
+    collect_rarely()  # as `serve` does
     requests = [_received(body, now) for body in orders.bodies(1_000_000, signals, now)]
     size = sum(len(request.body) for request in requests) / signals
     sent = written = 0

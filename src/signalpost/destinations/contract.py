@@ -55,7 +55,7 @@ class Response(Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, kw_only=True, gc=False):
     """What an answer means for one event.
 
     `accepted` and `warned`: the platform took it (warned: and said something about it). `refused`: never again as it is.

@@ -43,7 +43,7 @@ def append(connection: Connection, received: Received, messages: int) -> int:
 
 def slots(connection: Connection, destinations: Sequence[str]) -> dict[str, int]:
     """The number of each destination, given on first sight and kept for ever."""
-    known = dict(connection.rows("destination_slots"))
+    known = {name for name, _ in connection.rows("destination_slots")}
     for name in destinations:
         if name not in known:
             connection.run("destination_slot_add", name)

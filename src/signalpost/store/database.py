@@ -95,7 +95,7 @@ class SqliteConnection:
         self.raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=30)
         self.raw.execute("PRAGMA journal_mode = WAL")
         self.raw.execute("PRAGMA synchronous = FULL")
-        self.raw.execute("PRAGMA cache_size = -65536")
+        self.raw.execute(f"PRAGMA cache_size = {-8_192 if read_only else -32_768}")
         self.raw.execute("PRAGMA temp_store = MEMORY")
         self.raw.execute("PRAGMA wal_autocheckpoint = 4000")
         if read_only:
