@@ -20,7 +20,8 @@ def prune(connection: Connection, retention: Retention, now: int, step: int = ST
     if gone:
         connection.run("prune_refusals")
     events = connection.rows("prune_events", now - max(retention.ledger, retention.seen) * DAY, step)
-    for statement in ("ledger_drop", "trace_drop", "merge_drop", "order_drop", "event_drop"):
+    connection.run_many("order_drop", [(event, event) for (event,) in events])
+    for statement in ("ledger_drop", "trace_drop", "merge_drop", "event_drop"):
         connection.run_many(statement, events)
     people = connection.rows("prune_people", now - retention.people * DAY, step)
     for statement in ("identifiers_drop", "person_drop"):

@@ -230,7 +230,7 @@ DELETE FROM ledger_trace WHERE event = ?
 DELETE FROM merges WHERE event = ?
 
 -- name: order_drop (with the event it was first counted for)
-DELETE FROM orders WHERE event = ? AND order_id = (SELECT e.order_id FROM events e WHERE e.id = orders.event)
+DELETE FROM orders WHERE order_id = (SELECT e.order_id FROM events e WHERE e.id = ?) AND event = ?
 
 -- name: prune_requests
 DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE started_at < ? ORDER BY started_at LIMIT ?)
