@@ -27,6 +27,9 @@ PLACES = 16
 LATEST = 20_000
 """Ledger rows that a filtered list looks through, newest first."""
 
+TOLD_APART = 8
+"""The most frequent reasons of a destination that are told in the platform's own words."""
+
 MINUTE = 60_000
 
 SENTENCES = {
@@ -601,10 +604,12 @@ def _flow(
                 verdict=verdict,
                 reason=reason,
                 signals=number,
-                sentence=_usual_sentence(connection, destination, verdict, reason),
+                sentence=_usual_sentence(connection, destination, verdict, reason)
+                if place < TOLD_APART
+                else told_sentence(verdict, reason),
                 advice=advice(verdict, reason),
             )
-            for (verdict, reason), number in sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
+            for place, ((verdict, reason), number) in enumerate(sorted(reasons.items(), key=lambda each: (-each[1], each[0])))
         ],
         accepted_value=[
             Money(currency=currency, purchases=number, value=f"{Decimal(micros) / 1_000_000:.2f}")

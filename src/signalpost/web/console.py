@@ -165,7 +165,6 @@ class Console:
     def stop(self) -> None:
         """Let go of everybody who watches, so that the server can end."""
         self.watchers.stop()
-        self._readers.shutdown(wait=False, cancel_futures=True)
 
     # ---- reading and writing -----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import structlog
 from msgspec import Struct
+
+log = structlog.get_logger("signalpost")
 
 EVERY = 1.0
 """Seconds between two looks; more when a look itself is slow."""
@@ -72,7 +75,12 @@ class Watchers:
         try:
             yield "retry: 2000\n\n"
             while not self.stopping and time.monotonic() - began < LONGEST:
-                picture = await feed.picture()
+                try:
+                    picture = await feed.picture()
+                except Exception as error:  # noqa: BLE001  (a store that is down for a while must not end the page)
+                    log.warning("the live page could not look", error=type(error).__name__)
+                    await asyncio.sleep(EVERY)
+                    continue
                 for name, html in picture.parts.items():
                     if sent.get(name) != html:
                         sent[name] = html

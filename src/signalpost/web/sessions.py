@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -90,7 +90,7 @@ class Sessions:
             path="/",
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure=request.scope["scheme"] == "https",
         )
 
     def sign_out(self, response: Response) -> None:
@@ -143,7 +143,7 @@ class Guard:
             await send(message)
 
         request = Request(scope)
-        answer = None if is_open(request.url.path) else self._turned_away(request, time.time())
+        answer = None if is_open(scope["path"]) else self._turned_away(request, time.time())
         await (answer or self.inner)(scope, receive, sealed)
 
     def _turned_away(self, request: Request, now: float) -> Response | None:
@@ -155,7 +155,7 @@ class Guard:
             return self._entered(request, brought, now)
         if sessions.valid(request.cookies.get(sessions.cookie, ""), now):
             return None
-        path = request.url.path
+        path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
         if bearer[:7].lower() == "bearer " and path.endswith(".json"):
             if seconds := sessions.wait(address, now):
                 return come_again(seconds)
@@ -166,7 +166,7 @@ class Guard:
             return JSONResponse(
                 {"error": "Send the console's token as `Authorization: Bearer`."}, 401, headers={"www-authenticate": "Bearer"}
             )
-        wanted = path + (f"?{request.url.query}" if request.url.query else "")
+        wanted = path + (f"?{query}" if query else "")
         return RedirectResponse("/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}", 303)
 
     def _entered(self, request: Request, token: str, now: float) -> Response:
@@ -177,7 +177,7 @@ class Guard:
         if not sessions.opens(token):
             sessions.failed(address, now)
             return RedirectResponse("/login?wrong=1", 303)
-        rest = urlencode([pair for pair in parse_qsl(request.url.query, keep_blank_values=True) if pair[0] != "token"])
-        response = RedirectResponse(local_path(request.url.path) + (f"?{rest}" if rest else ""), 303)
+        rest = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "token"])
+        response = RedirectResponse(local_path(quote(request.scope["path"])) + (f"?{rest}" if rest else ""), 303)
         sessions.sign_in(request, response, now)
         return response
