@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from signalpost import __version__, cli_platforms, cli_run, cli_workspace
+from signalpost import __version__, cli_platforms, cli_run, cli_why, cli_workspace
 from signalpost.cli_say import Misuse, complain, say
 from signalpost.errors import SignalpostError
 
@@ -79,7 +79,7 @@ application.command()(cli_platforms.platforms)
 application.command("map")(cli_platforms.map_messages)
 application.command()(cli_run.serve)
 application.command()(cli_run.demo)
-application.command()(cli_run.why)
+application.command()(cli_why.why)
 application.command("send-test")(cli_run.send_test)
 application.command("replay")(cli_run.replay_signals)
 application.command()(cli_run.bench)

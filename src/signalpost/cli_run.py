@@ -1,4 +1,4 @@
-"""The commands that run Signalpost or ask what it did: serve, demo, why, send-test, replay, bench."""
+"""The commands that run Signalpost: serve, demo, send-test, replay, bench."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from signalpost import config, pipeline, replay, trial
 from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
 from signalpost.marked import did_you_mean
 from signalpost.store import batches
-from signalpost.store.database import Connection, Database
+from signalpost.store.database import Database
 from signalpost.worker import now_ms
 
 Found = TypeVar("Found")
@@ -171,32 +171,6 @@ def _with_database(workspace: config.Workspace, work: Callable[[Database], Found
         return work(database)
     finally:
         database.close()
-
-
-# why
-
-
-def why(
-    key: Annotated[str, typer.Argument(help="A message id, an order id, or an event's number.", metavar="MESSAGE_ID|ORDER_ID")],
-    file: WorkspaceOption = Path(config.FILE),
-    as_json: AsJson = False,
-) -> None:
-    """Tell the whole story of an event: from the request to the platform's own answer."""
-    from signalpost import telling  # noqa: PLC0415
-    from signalpost.store import story  # noqa: PLC0415
-
-    workspace = workspace_at(file)
-
-    def read(connection: Connection) -> list[Any]:
-        return [story.story(connection, event) for event in story.find(connection, key)]
-
-    stories = _with_database(workspace, lambda database: database.look(read))
-    if as_json:
-        say_json(msgspec.to_builtins(stories))
-    else:
-        telling.print_stories(stories, zone=workspace.timezone)
-    if not stories:
-        raise Misuse(f"Nothing is known of {key}: no event has this message id or order id.")
 
 
 # bench
