@@ -231,10 +231,10 @@ def test_the_newest_come_first_and_filters_keep_only_what_fits(shop: Shop) -> No
     assert [each.event for each in recent] == numbers[:1:-1]
     assert all({mark.destination for mark in each.marks} == {"tiktok", "pinterest"} for each in recent)
 
-    def asked(destination: str = "", verdict: str = "", reason: str = "") -> list[int]:
+    def asked(destination: str = "", verdict: str = "", reason: str = "", name: str = "") -> list[int]:
         found = shop.database.look(
             lambda connection: story.latest(
-                connection, 100, destination=destination, verdict=verdict, reason=reason, workspace=shop.workspace
+                connection, 100, destination=destination, verdict=verdict, reason=reason, name=name, workspace=shop.workspace
             )
         )
         return [each.event for each in found]
@@ -242,3 +242,5 @@ def test_the_newest_come_first_and_filters_keep_only_what_fits(shop: Shop) -> No
     assert asked(destination="tiktok", verdict="accepted") == numbers[2::-1]
     assert asked(reason="duplicate_order") == numbers[:2:-1]
     assert asked(destination="nobody") == []
+    assert asked(name="Order Completed") == numbers[::-1]
+    assert asked(name="Product Viewed") == []

@@ -412,7 +412,7 @@ def _deliveries(connection: Connection, number: int, workspace: Workspace, signa
                 platform_event=platform_event,
                 event_id=platform_id or "",
                 limited=_limited(signal, workspace),
-                test=workspace.environment != "production" or configured.test_code is not None,
+                test=workspace.environment != "production",
             )
             shown = msgspec.json.decode(mapping.compile(platform, configured)(told))
             shown_from = "rewritten"
@@ -676,11 +676,12 @@ def latest(
     destination: str = "",
     verdict: str = "",
     reason: str = "",
+    name: str = "",
     among: int = LATEST,
     workspace: Workspace | None = None,
 ) -> list[Latest]:
-    """Like `recent`, only verdicts of this destination, verdict and reason, looked for among the newest `among`."""
-    rows = connection.rows("ledger_latest", among, destination, destination, verdict, verdict, reason, reason, limit)
+    """Like `recent`, only of this destination, verdict, reason and canonical event, looked for among the newest `among`."""
+    rows = connection.rows("ledger_latest", among, destination, destination, verdict, verdict, reason, reason, name, name, limit)
     return _grouped(rows, workspace)
 
 

@@ -27,7 +27,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
-from signalpost import masking
+from signalpost import masking, vocabulary
 from signalpost.config import Workspace
 from signalpost.delivery import Breaker
 from signalpost.store import story
@@ -102,6 +102,8 @@ class Listed(Struct, frozen=True, kw_only=True):
     destination: str
     verdict: str
     reason: str
+    event: str
+    """Canonical."""
     sentence: str
     among: int
     latest: list[story.Latest]
@@ -199,6 +201,7 @@ class Console:
             share=words.share,
             asset=_assets(),
             link=_link,
+            event_names=tuple(vocabulary.CANONICAL_EVENTS),
         )
         return environment
 
@@ -273,7 +276,9 @@ class Console:
     async def listed_of(self, request: Request) -> Listed:
         """The newest signals, filtered by destination, verdict and reason."""
         asked = request.query_params
-        destination, verdict, reason = (asked.get(name, "")[:100] for name in ("destination", "verdict", "reason"))
+        destination, verdict, reason, event = (
+            asked.get(name, "")[:100] for name in ("destination", "verdict", "reason", "event")
+        )
 
         def look(connection: Connection) -> list[story.Latest]:
             return story.latest(
@@ -282,13 +287,20 @@ class Console:
                 destination=destination,
                 verdict=verdict,
                 reason=reason,
+                name=event,
                 workspace=self.workspace,
             )
 
         latest = await self.read(look)
         sentence = latest[0].marks[0].sentence if latest and reason else ""
         return Listed(
-            destination=destination, verdict=verdict, reason=reason, sentence=sentence, among=story.LATEST, latest=latest
+            destination=destination,
+            verdict=verdict,
+            reason=reason,
+            event=event,
+            sentence=sentence,
+            among=story.LATEST,
+            latest=latest,
         )
 
     async def listed(self, request: Request) -> Response:
