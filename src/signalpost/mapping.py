@@ -6,17 +6,16 @@ always gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, defstruct
 from msgspec.structs import replace
 
 from signalpost import config, normalize
 from signalpost.errors import ConfigError
-from signalpost.events import Order, Signal
+from signalpost.events import Signal
 
 Read = Callable[[Signal], Any]
 
@@ -121,67 +120,22 @@ def mistakes(destination: Declared, options: config.Destination) -> list[str]:
 
 
 class Render:
-    """A destination's field table made ready: calling it with a signal gives the event's JSON."""
+    """A destination's field table made ready: calling it with a signal gives the event's JSON.
+
+    Each object of the event is a record made of the table's rows, whose empty fields are left out when it is encoded.
+    """
 
     def __init__(self, destination: Declared, options: config.Destination) -> None:
         wrong = mistakes(destination, options)
         if wrong:
             raise ConfigError(tuple(wrong))
-        self._plain = destination.amounts == "text"
-        self._encode = _ENCODERS[destination.amounts]
-        rows = [*destination.fields, *_custom_rows(destination.custom, options.properties)]
-        top = [row for row in rows if "." not in row.path]
-        if any(row.key for row in top):
-            raise ValueError("match keys belong into an object")
-        self._top = tuple((row.path, _read(row, options)) for row in top)
-        self._groups = tuple(
-            _group(parent, [row for row in rows if row.path.startswith(parent + ".")], options)
-            for parent in dict.fromkeys(row.path.partition(".")[0] for row in rows if "." in row.path)
-        )
-        self._later = tuple(
-            (
-                parent,
-                keys,
-                tuple((row.path.partition(".")[2], row.read) for row in rows if row.person and row.path.startswith(parent + ".")),
-            )
-            for parent, keys, _ in self._groups
-            if keys
-        )
+        rows = _rows(destination, options)
+        self._known_later = [row for row in rows if row.key is not None or row.person]
+        self._render = _written_out(rows, _ENCODERS[destination.amounts])
 
     def __call__(self, signal: Signal) -> bytes:
         """The event object as JSON."""
-        body = self._render(signal)
-        if self._plain and (b"E+" in body or b"E-" in body):
-            # Perhaps an amount such as 1E+3, which a platform that reads amounts from text need not understand.
-            return self._render(replace(signal, order=_in_plain_notation(signal.order)))
-        return body
-
-    def _render(self, signal: Signal) -> bytes:
-        made: dict[str, Any] = {}
-        for name, read in self._top:
-            value = read(signal)
-            if value is not None:
-                made[name] = value
-        keys = signal.person.keys
-        for parent, key_rows, rows in self._groups:
-            part: dict[str, Any] = {}
-            if key_rows and keys:
-                for name, key, other, many in key_rows:
-                    value = keys.get(key)
-                    if value is None:
-                        if other is None:
-                            continue
-                        value = keys.get(other)
-                        if value is None:
-                            continue
-                    part[name] = [value] if many else value
-            for name, read in rows:
-                value = read(signal)
-                if value is not None:
-                    part[name] = value
-            if part:
-                made[parent] = part
-        return self._encode(made)
+        return self._render(signal)
 
     def enrich(self, body: bytes, signal: Signal) -> bytes:
         """A waiting event with what is known of its person by now; of the signal only the person is read.
@@ -190,26 +144,26 @@ class Render:
         ids are only filled in where there was none, because the one known at the time is the one that led to the event.
         """
         event = _decode(body)
-        keys = signal.person.keys
         if TIME in event:
             # The caller need not know the event any more: what matters of it, when it happened, stands in the body.
             happened = msgspec.json.decode(event[TIME], type=int) * 1000 + 999
             signal = replace(signal, event=replace(signal.event, time=happened))
-        for parent, key_rows, rows in self._later:
-            before: dict[str, Any] = msgspec.json.decode(event[parent]) if parent in event else {}
-            part = dict(before)
-            for name, key, other, many in key_rows:
-                value = keys.get(key)
-                if value is None and other is not None:
-                    value = keys.get(other)
-                if value is not None:
-                    part[name] = [value] if many else value
-            for name, read in rows:
-                value = read(signal)
-                if value is not None:
-                    part.setdefault(name, value)
-            if part != before:
-                event[parent] = msgspec.Raw(_encode(part))
+        objects: dict[str, dict[str, Any]] = {}
+        changed: set[str] = set()
+        for row in self._known_later:
+            value = row.read(signal)
+            if value is None:
+                continue
+            parent, _, name = row.path.partition(".")
+            if parent not in objects:
+                objects[parent] = msgspec.json.decode(event[parent]) if parent in event else {}
+            known = objects[parent]
+            value = [value] if row.many else value
+            if known.get(name) != value and (row.key is not None or name not in known):
+                known[name] = value
+                changed.add(parent)
+        for parent in changed:
+            event[parent] = msgspec.Raw(_encode(objects[parent]))
         return _encode(event)
 
 
@@ -221,18 +175,6 @@ def compile(destination: Declared, options: config.Destination) -> Render:  # no
     return Render(destination, options)
 
 
-def _in_plain_notation(order: Order) -> Order:
-    def plain(amount: Decimal | None) -> Decimal | None:
-        if amount is None or "E" not in str(amount):
-            return amount
-        return Decimal(format(amount, "f")) if amount > 1 else amount.quantize(_MILLIONTH)
-
-    items = tuple(replace(item, price=plain(item.price)) for item in order.items)
-    return replace(order, value=plain(order.value), items=items)
-
-
-_MILLIONTH = Decimal("0.000001")  # below it Python writes every amount with an exponent
-
 TIME = "event_time"
 """What the platforms call the event's time, Unix seconds."""
 
@@ -243,36 +185,77 @@ _ENCODERS = {
 }
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-_Group = tuple[str, tuple[tuple[str, str, str | None, bool], ...], tuple[tuple[str, Read], ...]]
 
+def _written_out(rows: Sequence[Field], encode: Callable[[Any], bytes]) -> Callable[[Signal], bytes]:
+    """The table as one function, written out row by row as `dataclasses` writes its methods.
 
-def _group(parent: str, rows: Sequence[Field], options: config.Destination) -> _Group:
-    keys = []
-    others = []
+    For `user.email` and `event` it writes
+
+        user = Record1(get("email"), ...)
+        return encode(Record0(read0(signal), ..., None if user == Record1() else user))
+
+    which takes two thirds of the time that a loop over the rows takes.
+    """
+    names: dict[str, Any] = {"encode": encode}
+    lines = ["def render(signal):", "    get = signal.person.keys.get"]
+    top: dict[str, str] = {}
+    parents = dict.fromkeys(row.path.partition(".")[0] for row in rows if "." in row.path)
     for row in rows:
-        name = row.path.partition(".")[2]
-        if "." in name:
-            raise ValueError(f"{row.path} is too deep for a field table")
-        if row.key is not None:
-            keys.append((name, row.key, _FALLS_BACK.get(row.key), row.many))
-        else:
-            others.append((name, _read(row, options)))
-    return parent, tuple(keys), tuple(others)
+        if "." not in row.path:
+            top[row.path] = _expression(row, names)
+    for number, parent in enumerate(parents, start=1):
+        parts = {name: row for row in rows if (name := row.path.removeprefix(parent + ".")) != row.path}
+        arguments = ", ".join(_expression(row, names) for row in parts.values())
+        names[f"Record{number}"] = record = _record(parts)
+        names[f"empty{number}"] = record()
+        lines.append(f"    part{number} = Record{number}({arguments})")
+        top[parent] = f"None if part{number} == empty{number} else part{number}"
+    names["Record0"] = _record(top)
+    lines.append(f"    return encode(Record0({', '.join(top.values())}))")
+    exec("\n".join(lines), names)  # noqa: S102 (nothing in it comes from outside: numbers and names of match keys)
+    return cast("Callable[[Signal], bytes]", names["render"])
 
 
-def _read(row: Field, options: config.Destination) -> Read:
-    if row.setting is None:
-        return row.read
-    constant = normalize.text(getattr(options, row.setting, None) or options.settings.get(row.setting))
-    if constant is None:
-        return row.read
-    read = row.read
+def _expression(row: Field, names: dict[str, Any]) -> str:
+    if row.key is None:
+        name = f"read{len(names)}"
+        names[name] = row.read
+        return f"{name}(signal)"
+    other = _FALLS_BACK.get(row.key)
+    get = f"get({row.key!r})" if other is None else f"get({row.key!r}) or get({other!r})"
+    return f"[value] if (value := {get}) else None" if row.many else get
 
-    def or_setting(signal: Signal) -> Any:
-        value = read(signal)
-        return constant if value is None else value
 
-    return or_setting
+def _record(names: Iterable[str]) -> Callable[..., Any]:
+    # The platform's names may be no names in Python. A field that is None is left out.
+    fields = {f"field{number}": name for number, name in enumerate(names)}
+    return defstruct("Record", [(field, Any, None) for field in fields], rename=fields, omit_defaults=True, frozen=True)
+
+
+def _rows(destination: Declared, options: config.Destination) -> list[Field]:
+    """The table's rows with the workspace's options in them; a property of the workspace's own replaces the platform's row."""
+    rows: dict[str, Field] = {}
+    for row in destination.fields:
+        constant = None
+        if row.setting is not None:
+            constant = normalize.text(getattr(options, row.setting, None) or options.settings.get(row.setting))
+        rows[row.path] = row if constant is None else replace(row, read=_either(row.read, _always(constant)))
+    for own in _custom_rows(destination.custom, options.properties):
+        theirs = rows.get(own.path)
+        rows[own.path] = own if theirs is None else replace(own, read=_either(own.read, theirs.read))
+    return list(rows.values())
+
+
+def _always(constant: str) -> Read:
+    return lambda signal: constant  # noqa: ARG005
+
+
+def _either(first: Read, second: Read) -> Read:
+    def read(signal: Signal) -> Any:
+        value = first(signal)
+        return second(signal) if value is None else value
+
+    return read
 
 
 def _custom_rows(custom: Custom, properties: Mapping[str, str]) -> list[Field]:

@@ -452,12 +452,12 @@ def idfv(value: object) -> str | None:
 
 def click_id(value: object) -> str | None:
     """A click or browser id, verbatim; None for unfilled macros, digests and anything with space in it."""
-    return _click_id(value) if isinstance(value, str) else None
+    return click_id_as_written(value) if isinstance(value, str) else None
 
 
 @lru_cache(maxsize=32_768)
-def _click_id(written: str) -> str | None:
-    # Read again with each of a person's events, so remembered.
+def click_id_as_written(written: str) -> str | None:
+    """`click_id` of a text; remembered, because it is read again with each of a person's events."""
     found = written.strip()
     if not 4 <= len(found) <= 1024 or found.lower() in JUNK or is_hashed(found):
         return None
@@ -520,12 +520,12 @@ def public_ip(value: object) -> str | None:
     """
     if value.__class__ is not str:
         return None
-    return _public_ip(value)
+    return ip_as_written(value)
 
 
 @lru_cache(maxsize=16_384)
-def _public_ip(written: str) -> str | None:
-    # Asked several times for each event (gates, fields, two platforms), so remembered.
+def ip_as_written(written: str) -> str | None:
+    """`public_ip` of a text; remembered, because gates and fields of both platforms ask for it."""
     if _PUBLIC_IPV4(written):
         return written
     found = written.partition(",")[0].strip()  # a proxy's list: the client comes first
@@ -538,7 +538,7 @@ def _public_ip(written: str) -> str | None:
         return None
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
-            return _public_ip(str(address.ipv4_mapped))
+            return ip_as_written(str(address.ipv4_mapped))
         if address in _EXAMPLES or (address.is_global and not address.is_multicast):
             return str(address)
     return None
@@ -546,11 +546,18 @@ def _public_ip(written: str) -> str | None:
 
 def user_agent(value: object) -> str | None:
     """The browser's own line, trimmed, otherwise verbatim."""
-    return text(value) if value.__class__ is str else None
+    return user_agent_as_written(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=16_384)
+def user_agent_as_written(written: str) -> str | None:
+    """`user_agent` of a text; remembered, because many people share one."""
+    return text(written)
 
 
 @lru_cache(maxsize=4_096)
-def _locale(written: str) -> str | None:
+def locale_as_written(written: str) -> str | None:
+    """`locale` of a text; remembered, because a shop sees few."""
     if written.strip().lower() in JUNK:
         return None
     match = _LOCALE(written.strip().partition(".")[0].replace("_", "-"))
@@ -571,17 +578,18 @@ _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*").fullmatch
 
 def locale(value: object) -> str | None:
     """A BCP 47 tag such as `en-GB` (from `en_GB`, `EN-gb`, `en_GB.UTF-8`); None for anything else."""
-    return _locale(value) if isinstance(value, str) else None
+    return locale_as_written(value) if isinstance(value, str) else None
 
 
 def language(value: object) -> str | None:
     """The ISO 639-1 language of a locale, two letters; None where it has three."""
-    return _language(value) if isinstance(value, str) else None
+    return language_as_written(value) if isinstance(value, str) else None
 
 
 @lru_cache(maxsize=4_096)
-def _language(written: str) -> str | None:
-    first = (_locale(written) or "").partition("-")[0]
+def language_as_written(written: str) -> str | None:
+    """`language` of a text; remembered, because a shop sees few."""
+    first = (locale_as_written(written) or "").partition("-")[0]
     return first if len(first) == 2 else None
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from signalpost import normalize
 from signalpost.destinations import readers
@@ -140,6 +142,23 @@ def maids(signal: Signal) -> list[str] | None:
     return [*keys.get("idfa", ()), *keys.get("gaid", ())] or None
 
 
+class Line(Struct, frozen=True, omit_defaults=True):
+    """One product, in Pinterest's words; the parts of `contents` below say what each is."""
+
+    id: str | None = None
+    item_name: str | None = None
+    item_category: str | None = None
+    item_brand: str | None = None
+    item_price: Decimal | None = None
+    quantity: int | None = None
+
+
+def contents(signal: Signal) -> list[Line] | None:
+    """One line a product."""
+    products = readers.cart(signal.order).products
+    return [Line(item.id, item.name, item.category, item.brand, item.price, item.quantity) for item in products] or None
+
+
 FIELDS: Final = (
     Field(path="event_name", read=readers.platform_event, doc="Pinterest's name of the event."),
     Field(
@@ -246,16 +265,7 @@ FIELDS: Final = (
     Field(path="custom_data.content_ids", read=readers.content_ids, doc="The products' ids, each once."),
     Field(
         path="custom_data.contents",
-        read=readers.contents(
-            {
-                "id": "id",
-                "item_name": "name",
-                "item_category": "category",
-                "item_brand": "brand",
-                "item_price": "price",
-                "quantity": "quantity",
-            }
-        ),
+        read=contents,
         doc="One line a product; returns and discount lines are left out.",
         parts={
             "id": "The product's id, the same as in the catalogue.",

@@ -5,13 +5,13 @@ Each gives a clean value or None, never something empty.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from operator import attrgetter
 from typing import Any
 
-from msgspec import defstruct
+from msgspec import Struct
+from msgspec.structs import replace
 
 from signalpost import normalize
 from signalpost.events import Item, Order, Signal
@@ -48,27 +48,25 @@ def limited(value: Any) -> Read:
 # ---------------------------------------------------------------------------------------------- where and with what
 
 
-def ip(signal: Signal) -> str | None:
-    """The person's public address."""
-    return normalize.public_ip(signal.event.context.get("ip"))
+def _context(name: str, clean: Callable[[str], str | None]) -> Read:
+    def read(signal: Signal) -> str | None:
+        found = signal.event.context.get(name)
+        return clean(found) if found.__class__ is str else None
+
+    return read
 
 
-def user_agent(signal: Signal) -> str | None:
-    """The browser's own line."""
-    found = signal.event.context.get("userAgent")
-    return normalize.user_agent(found) if found else None
+ip = _context("ip", normalize.ip_as_written)
+"""The person's public address."""
 
+user_agent = _context("userAgent", normalize.user_agent_as_written)
+"""The browser's own line."""
 
-def locale(signal: Signal) -> str | None:
-    """The browser's locale as BCP 47."""
-    found = signal.event.context.get("locale")
-    return normalize.locale(found) if found else None
+locale = _context("locale", normalize.locale_as_written)
+"""The browser's locale as BCP 47."""
 
-
-def language(signal: Signal) -> str | None:
-    """The browser's language, two letters."""
-    found = signal.event.context.get("locale")
-    return normalize.language(found) if found else None
+language = _context("locale", normalize.language_as_written)
+"""The browser's language, two letters."""
 
 
 def page_url(signal: Signal) -> str | None:
@@ -94,6 +92,7 @@ def referrer(signal: Signal) -> str | None:
 def click(name: str, *, days: int) -> Read:
     """A click or browser id of the person, if it was seen before the event and at most `days` days before."""
     longest = days * DAY_MS
+    clean = normalize.click_id_as_written
 
     def read(signal: Signal) -> str | None:
         seen = signal.person.clicks.get(name)
@@ -102,7 +101,7 @@ def click(name: str, *, days: int) -> Read:
         value, when = seen
         # A click after the event did not lead to it (the browser's clock may run a minute ahead).
         age = signal.event.time - when
-        return normalize.click_id(value) if -60_000 <= age <= longest else None
+        return clean(value) if -60_000 <= age <= longest else None
 
     return read
 
@@ -117,7 +116,7 @@ MOST = Decimal(10) ** 15
 def amount(value: Any) -> Decimal | None:
     """An amount of money a platform can take, never written with an exponent; None for anything else.
 
-    Finite, not negative, below 10^15; rounded past twelve decimals.
+    Finite, not negative, below 10^15. What Decimal can write only with an exponent (below a millionth) is rounded.
     """
     if value.__class__ is not Decimal:
         if value is None or isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -126,15 +125,14 @@ def amount(value: Any) -> Decimal | None:
             value = Decimal(str(value).strip())
         except InvalidOperation:
             return None
-    if _WRITTEN_PLAIN(str(value)):
-        return value  # type: ignore[no-any-return]
     if not value.is_finite() or value.is_signed() or value >= MOST:
         return None
-    return Decimal(format(value.quantize(_FINEST), "f"))
+    if "E" in str(value):
+        return Decimal(format(value, "f")) if value > 1 else value.quantize(_MILLIONTH)
+    return value  # type: ignore[no-any-return]
 
 
-_WRITTEN_PLAIN = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,12})?").fullmatch
-_FINEST = Decimal("1e-12")
+_MILLIONTH = Decimal("0.000001")
 
 
 def currency(known: frozenset[str] | None = None) -> Read:
@@ -157,7 +155,8 @@ def value(known: frozenset[str] | None = None) -> Read:
         order = signal.order
         if order.value is None or not order.currency or (known is not None and order.currency not in known):
             return None
-        return None if order.value.is_signed() else order.value
+        worth = str(order.value)
+        return order.value if worth[0].isdecimal() and "E" not in worth else amount(order.value)
 
     return read
 
@@ -182,69 +181,73 @@ def is_product(item: Item) -> bool:
     )
 
 
-_last: tuple[Order | None, Sequence[Item]] = (None, ())
+class Cart(Struct, frozen=True):
+    """What the rows of a table read of an order's lines."""
+
+    products: Sequence[Item]
+    """The lines that are products, with prices a platform can take."""
+    ids: list[str]
+    """The products' ids, each once, in order."""
+    units: int
+    """How many of all products; 0 when one of them does not say."""
 
 
-def products(order: Order) -> Sequence[Item]:
-    """The lines of an order that are products. Several rows ask in turn for the same order, so the last is remembered."""
+_last: tuple[Order | None, Cart] = (None, Cart((), [], 0))
+
+
+def cart(order: Order) -> Cart:
+    """The products of an order. Several rows ask in turn for the same order, so the last one's answer is remembered."""
     global _last  # noqa: PLW0603
     of, found = _last
-    if of is order:
-        return found
-    found = order.items
-    for item in found:
-        price = item.price
-        # `is_product`, written out: this is the hottest loop of the program
-        if (
-            (item.id is None and item.name is None)
-            or (item.quantity is not None and item.quantity < 1)
-            or (price is not None and price.is_signed())
-        ):
-            found = tuple(item for item in found if is_product(item))
-            break
-    _last = (order, found)
+    if of is not order:
+        found = _cart(order.items)
+        _last = (order, found)
     return found
 
 
-def contents(names: dict[str, str]) -> Read:
-    """A list with one object a product: `names` maps the platform's names to those of `Item`."""
-    line = defstruct("Line", [(theirs, Any, None) for theirs in names], omit_defaults=True, frozen=True)
-    facts = attrgetter(*names.values())
+def _cart(items: Sequence[Item]) -> Cart:
+    ids: dict[str, None] = {}
+    units = 0
+    counted = True
+    for item in items:
+        name, price, quantity = item.id, item.price, item.quantity
+        # `is_product` written out, because every event of a shop comes by here; and no exponent, as in 1E+3
+        if price is not None and ((written := str(price))[0] == "-" or "E" in written):
+            return _cart(_only_products(items))
+        if quantity is None:
+            counted = False
+        elif quantity > 0:
+            units += quantity
+        else:
+            return _cart(_only_products(items))
+        if name is not None:
+            ids[name] = None
+        elif item.name is None:
+            return _cart(_only_products(items))
+    return Cart(items, list(ids), units if counted and units <= LARGEST_COUNT else 0)
 
-    def read(signal: Signal) -> list[Any] | None:
-        return [line(*facts(item)) for item in products(signal.order)] or None
 
-    return read
+def _only_products(items: Sequence[Item]) -> list[Item]:
+    return [replace(item, price=amount(item.price)) for item in items if is_product(item)]
 
 
 def content_ids(signal: Signal) -> list[str] | None:
     """Each product's id once, in order."""
-    found = [item.id for item in products(signal.order) if item.id is not None]
-    if len(found) > 1:
-        found = list(dict.fromkeys(found))
-    return found or None
+    return cart(signal.order).ids or None
 
 
 def units(signal: Signal) -> int | None:
     """The number of units of all products; None when one of them does not say how many."""
-    total = 0
-    for item in products(signal.order):
-        if item.quantity is None:
-            return None
-        total += item.quantity
-    return total if 0 < total <= LARGEST_COUNT else None
+    return cart(signal.order).units or None
 
 
 def only_item(attribute: str) -> Read:
     """A fact of the event's product where there is exactly one."""
-    get = attrgetter(attribute)
+    get: Callable[[Item], str | None] = attrgetter(attribute)
 
     def read(signal: Signal) -> str | None:
         items = signal.order.items
-        if len(items) != 1 or not is_product(items[0]):
-            return None
-        found: str | None = get(items[0])
-        return found
+        return get(items[0]) if len(items) == 1 and is_product(items[0]) else None
 
     return read
 
@@ -288,8 +291,11 @@ def one_of(name: str, allowed: frozenset[str]) -> Read:
 
 def searched(signal: Signal) -> str | None:
     """What was searched for: `query`, `search_string`, `search_term` or `search`; not if it is an e-mail address."""
-    found = _searched(signal)
-    return None if found is None or normalize.email(found) else found
+    properties = signal.event.properties
+    if "query" in properties or "search_string" in properties or "search_term" in properties or "search" in properties:
+        found = _searched(signal)
+        return None if found is None or normalize.email(found) else found
+    return None
 
 
 _searched = said("query", "search_string", "search_term", "search")

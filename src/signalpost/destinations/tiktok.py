@@ -7,10 +7,12 @@ Facts from TikTok's portal: report events (1771101303285761), parameters (177110
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec import Struct
 
 from signalpost.destinations import readers
 from signalpost.destinations.answers import all_alike, body_of, by_status, quoted, retry_after, split_or_refuse
@@ -109,13 +111,28 @@ _IMPLIED = {"First Purchase": "new", "Second Purchase": "returning", "Repeat Pur
 
 def content_type(signal: Signal) -> str | None:
     """`product`, unless the event says `product_group`; only with products' ids."""
-    for item in readers.products(signal.order):
-        if item.id is not None:
-            return _said_content_type(signal) or "product"
-    return None
+    return (_said_content_type(signal) or "product") if readers.cart(signal.order).ids else None
 
 
 _said_content_type = readers.one_of("content_type", frozenset({"product", "product_group"}))
+
+
+class Line(Struct, frozen=True, omit_defaults=True):
+    """One product, in TikTok's words; the parts of `contents` below say what each is."""
+
+    content_id: str | None = None
+    content_name: str | None = None
+    content_category: str | None = None
+    brand: str | None = None
+    price: Decimal | None = None
+    quantity: int | None = None
+
+
+def contents(signal: Signal) -> list[Line] | None:
+    """One line a product."""
+    products = readers.cart(signal.order).products
+    return [Line(item.id, item.name, item.category, item.brand, item.price, item.quantity) for item in products] or None
+
 
 FIELDS: Final = (
     Field(path="event", read=readers.platform_event, doc="TikTok's name of the event."),
@@ -168,16 +185,7 @@ FIELDS: Final = (
     Field(path="page.referrer", read=readers.referrer, doc="Where the visitor came from: context.page.referrer."),
     Field(
         path="properties.contents",
-        read=readers.contents(
-            {
-                "content_id": "id",
-                "content_name": "name",
-                "content_category": "category",
-                "brand": "brand",
-                "price": "price",
-                "quantity": "quantity",
-            }
-        ),
+        read=contents,
         doc="One line a product; returns and discount lines are left out.",
         parts={
             "content_id": "The product's id, the same as in the catalogue.",
