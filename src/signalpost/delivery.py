@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from signalpost.destinations.contract import Limits, Outcome
 from signalpost.events import Verdict
@@ -138,6 +139,14 @@ def overdue(signal: Leased, *, limits: Limits, now: int) -> Fate | None:
             sentence="An earlier attempt may have reached the platform; now the event is older than the platform takes.",
         )
     return Fate(signal=signal, verdict="withheld", reason="too_old", sentence="It waited longer than the platform takes events.")
+
+
+def marked(signals: Sequence[Leased], outcomes: Sequence[Outcome], started: int) -> list[Leased]:
+    """Signals of a split batch that the platform may have taken in part: from `started` on each may have reached it."""
+    return [
+        replace(signal, first_attempt_at=started) if outcome.reached and signal.first_attempt_at is None else signal
+        for signal, outcome in zip(signals, outcomes, strict=True)
+    ]
 
 
 def halves(signals: Sequence[Leased]) -> tuple[Sequence[Leased], Sequence[Leased]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
 from signalpost.destinations.contract import Request, Response
@@ -15,6 +17,8 @@ class Transport:
     """A pool of kept-alive connections to one platform; close it when done."""
 
     def __init__(self, *, connections: int = 4, timeout: float = 20.0) -> None:
+        self._longest = 3 * timeout
+        """Seconds for the whole of a request: `timeout` is for each silence, and a platform may drip."""
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -25,9 +29,10 @@ class Transport:
     async def send(self, request: Request) -> Response:
         """Send and give the whole answer; raises `TransportError` when none came."""
         try:
-            async with self._client.stream(
-                request.method, request.url, headers=request.headers, content=request.body or None
-            ) as answer:
+            async with (
+                asyncio.timeout(self._longest),
+                self._client.stream(request.method, request.url, headers=request.headers, content=request.body or None) as answer,
+            ):
                 body = bytearray()
                 async for chunk in answer.aiter_bytes():
                     body += chunk
@@ -40,7 +45,7 @@ class Transport:
                 )
         except NEVER_SENT as error:
             raise TransportError(f"The platform could not be reached ({type(error).__name__}).", reached=False) from error
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise TransportError("The platform did not answer in time.", reached=True) from error
         except httpx.HTTPError as error:
             raise TransportError(

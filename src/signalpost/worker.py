@@ -16,6 +16,7 @@ from functools import partial
 
 import structlog
 from aiolimiter import AsyncLimiter
+from msgspec.structs import replace
 
 from signalpost import delivery, pipeline
 from signalpost.config import Workspace, duration
@@ -73,14 +74,16 @@ class Dispatcher:
     commit that made them; what is behind, or waits for another try, is leased from the outbox.
     """
 
-    def __init__(self, database: Database, workspace: Workspace, route: pipeline.Route) -> None:
+    def __init__(self, database: Database, workspace: Workspace, route: pipeline.Route, *, timeout: float) -> None:
         chosen = workspace.destinations[route.name]
         self.database, self.route, self.platform = database, route, route.platform
+        self.limits = replace(route.platform.limits, oldest_ms=route.oldest_ms)
+        """The platform's, with the workspace's own `oldest`."""
         self.base = (chosen.endpoint or self.platform.default_base).rstrip("/")
         self.wished = chosen.batch
         self.linger = duration(chosen.linger) / 1000
         self.connections = chosen.connections
-        self.transport = Transport(connections=chosen.connections)
+        self.transport = Transport(connections=chosen.connections, timeout=timeout)
         self.pace = AsyncLimiter(max(1.0, self.platform.limits.requests_per_second), 1.0)
         self.breaker: Breaker = delivery.CLOSED
         self.latencies: deque[int] = deque(maxlen=5_000)
@@ -180,7 +183,7 @@ class Dispatcher:
 
     async def _deliver(self, signals: Sequence[Leased]) -> None:
         try:
-            now, limits = now_ms(), self.platform.limits
+            now, limits = now_ms(), self.limits
             overdue = [fate for signal in signals if (fate := delivery.overdue(signal, limits=limits, now=now))]
             if overdue:
                 gone = {fate.signal.id for fate in overdue}
@@ -192,6 +195,9 @@ class Dispatcher:
                 await self._send(signals)
         except StoreError as error:
             log.error("store failed", destination=self.route.name, error=str(error))
+        except Exception as error:
+            # A defect of ours: the signals stay leased and are tried again when the lease ends, others go on.
+            log.exception("signals could not be sent", destination=self.route.name, error=str(error))
 
     async def _send(self, signals: Sequence[Leased]) -> None:
         """One request; a batch refused for one of its events is asked again in halves until that event stands alone."""
@@ -199,11 +205,11 @@ class Dispatcher:
             started = now_ms()
             outcomes, status, request_id = await self._ask(signals)
         if len(signals) > 1 and all(outcome.kind == "split" for outcome in outcomes):
-            for half in delivery.halves(signals):
+            for half in delivery.halves(delivery.marked(signals, outcomes, started)):
                 await self._send(half)
             return
         ended = now_ms()
-        limits = self.platform.limits
+        limits = self.limits
         before, self.breaker = self.breaker, delivery.after(self.breaker, outcomes, now=ended, luck=random.random())
         self._tell(before)
         fates = [
@@ -260,11 +266,12 @@ class Dispatcher:
 class Worker:
     """Everything that runs beside the web server, on one database."""
 
-    def __init__(self, database: Database, workspace: Workspace) -> None:
+    def __init__(self, database: Database, workspace: Workspace, *, timeout: float = 20.0) -> None:
+        """`timeout`: seconds a platform may be silent before a request counts as unanswered."""
         self.database, self.workspace = database, workspace
         names = list(workspace.destinations)
         self.plan = pipeline.plan(workspace, database.submit(lambda connection: batches.slots(connection, names)).result())
-        self.dispatchers = [Dispatcher(database, workspace, route) for route in self.plan.routes]
+        self.dispatchers = [Dispatcher(database, workspace, route, timeout=timeout) for route in self.plan.routes]
         self.backlog = 0
         self.failing: str | None = None
         """Why the store does not take requests at the moment."""
@@ -335,13 +342,15 @@ class Worker:
                 await asyncio.sleep(1)
                 continue
             except Exception as error:
-                # A defect of ours must not stop the flow: requests go one by one, and the one at fault is set aside.
+                # A defect of ours must not stop the flow: batches get smaller until the request at fault stands alone
+                # and is set aside.
                 log.exception("a batch could not be processed", error=str(error))
                 if most == 1:
-                    await self.database.write(_set_aside_first)
-                most = 1
+                    with contextlib.suppress(StoreError):  # then it is set aside next time
+                        await self.database.write(_set_aside_first)
+                most = max(1, most // 4)
                 continue
-            most = BATCH
+            most = min(BATCH, most * 4)
             self.backlog = max(0, self.backlog - len(made.events))
             for dispatcher, signals in handed:
                 dispatcher.take(signals)

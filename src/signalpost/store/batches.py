@@ -139,6 +139,7 @@ def commit(connection: Connection, made: Decision) -> None:
         for event, destination in connection.rows("outbox_withdraw", person):
             connection.run("ledger_settle", "withheld", reason, None, None, made.now, 0, None, event, destination)
             connection.run("trace_add", event, destination, made.now, "waiting", None, "withdrawn before it was sent", None)
+        connection.run("outbox_withdraw_later", person)
     for winner, loser in made.moved:
         for statement in ("identifiers_move", "orders_move", "outbox_move"):
             connection.run(statement, winner, loser)

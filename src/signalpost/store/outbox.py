@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from signalpost.delivery import Breaker, Fate, Leased
-from signalpost.state import Decision
+from signalpost.state import Decision, Row
 from signalpost.store.batches import count
 from signalpost.store.database import Connection
+
+WITHDRAWN = -1
+"""Stands for the person of a signal that was in hand when its person was suppressed."""
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -30,24 +33,38 @@ def lease(connection: Connection, destination: str, *, most: int, now: int, unti
     The attempt is noted before anything is sent: after a crash we know that it may have reached the platform.
     """
     rows = connection.rows("outbox_due", destination, now, now, most)
+    for row in [row for row in rows if row[-1] == WITHDRAWN]:
+        _withdraw(connection, destination, row, now)
+    rows = [row for row in rows if row[-1] != WITHDRAWN]
     if rows:
         connection.run_many("outbox_lease", [(until, now, row[0]) for row in rows])
     return [
         Leased(
-            id=row,
-            event=event,
-            priority=priority,
-            name=name,
-            event_time=event_time,
-            received_at=received_at,
-            attempts=attempts,
-            first_attempt_at=first_attempt_at,
-            value_micros=value_micros,
-            currency=currency,
-            body=bytes(body),
+            id=row[0],
+            event=row[1],
+            priority=row[2],
+            name=row[3],
+            event_time=row[4],
+            received_at=row[5],
+            attempts=row[6],
+            first_attempt_at=row[7],
+            value_micros=row[8],
+            currency=row[9],
+            body=bytes(row[10]),
         )
-        for row, event, priority, name, event_time, received_at, attempts, first_attempt_at, value_micros, currency, body in rows
+        for row in rows
     ]
+
+
+def _withdraw(connection: Connection, destination: str, row: Row, now: int) -> None:
+    """A signal whose person was suppressed while it was in hand: withheld, or unknown when it may have arrived."""
+    arrived = row[7] is not None
+    sentence = "The person was suppressed while this was being sent, so it is not tried again."
+    if arrived:
+        sentence += " An earlier attempt may have reached the platform."
+    verdict = "unknown" if arrived else "withheld"
+    connection.run("ledger_settle", verdict, "suppressed_person", sentence, None, now, row[6], None, row[1], destination)
+    connection.run("outbox_done", row[0])
 
 
 def lease_new(made: Decision, destination: str, *, until: int) -> list[Leased]:

@@ -140,7 +140,8 @@ INSERT INTO outbox (id, destination, priority, event, person, name, event_time, 
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: outbox_due
-SELECT id, event, priority, name, event_time, received_at, attempts, first_attempt_at, value_micros, currency, body FROM outbox
+SELECT id, event, priority, name, event_time, received_at, attempts, first_attempt_at, value_micros, currency, body, person
+FROM outbox
 WHERE destination = ? AND leased_until <= ? AND due_at <= ? ORDER BY priority, id LIMIT ? {skip_locked}
 
 -- name: outbox_lease
@@ -175,6 +176,9 @@ UPDATE outbox SET person = ? WHERE person = ?
 
 -- name: outbox_withdraw
 DELETE FROM outbox WHERE person = ? AND leased_until = 0 RETURNING event, destination
+
+-- name: outbox_withdraw_later (what is in hand just now: it ends, and is not tried again)
+UPDATE outbox SET person = -1 WHERE person = ? AND leased_until > 0
 
 -- name: request_add
 INSERT INTO requests (destination, started_at, ended_at, signals, status, summary, platform_request)
