@@ -505,13 +505,6 @@ class _Checking:
     def _test_codes(self, *, test: bool) -> None:
         for _, one in self._each("destinations"):
             kind = one.find("type").text or ""
-            entry = one.entries.get("test_code")
-            if entry is not None and entry.text and not test:
-                self.notes.at(
-                    entry,
-                    f"With `{entry.path}` all that this destination sends is a test and counts for nothing.",
-                    warning=True,
-                )
             if test and kind in NEEDS_TEST_CODE and kind in self.catalog and "test_code" not in one.entries:
                 self.notes.within(
                     one,

@@ -116,7 +116,7 @@ class Destination(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     paused: Annotated[bool, Meta(description="Withhold everything, with the reason `paused`.")] = False
     test_code: Annotated[
         str | None,
-        Meta(description="TikTok's test_event_code; a destination of a test workspace needs it there."),
+        Meta(description="TikTok's test_event_code: a test workspace sends everything with it, production only `send-test`."),
     ] = None
     partner_name: Annotated[str | None, Meta(description="How Signalpost introduces itself to the platform.")] = None
     event_id: Annotated[

@@ -114,7 +114,7 @@ def plan(workspace: workspace_file.Workspace, slots: Mapping[str, int] | None = 
                 paused=chosen.paused,
                 oldest_ms=oldest,
                 shared_id=gates.finder(chosen.event_id),
-                test=not production or chosen.test_code is not None,
+                test=not production,
                 settings=request_settings(chosen),
                 render=mapping.compile(platform, chosen),
             )
