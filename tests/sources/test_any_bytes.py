@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from signalpost.errors import RequestError
-from signalpost.sources import Received, read
+from signalpost.sources import Received, pipelines, read
 from signalpost.sources.pipelines import PATHS, read_message
 from signalpost.sources.shopify import TOPICS
 from signalpost.sources.wire import Wire, salvage
@@ -198,6 +198,16 @@ def test_any_call(name: str, body: bytes) -> None:
 def test_any_batch(items: list[Any], envelope: dict[str, Any]) -> None:
     """A Pipelines batch: every item is an event or a refusal."""
     check("pipelines", "POST", "/v1/batch", encoded({**envelope, "batch": items}))
+
+
+@given(st.lists(messages | st.just({"type": "track", "userId": "u", "event": "E", "messageId": "m"}), max_size=5), json_values)
+def test_reading_at_once_is_reading_one_by_one(items: list[Any], context: Any) -> None:
+    """The quick way through a small batch finds what the way message by message finds."""
+    body = encoded({"batch": items, "context": context})
+    received = Received(source="s", wire="pipelines", method="POST", path="/v1/batch", body=body, received_at=NOW)
+    at_once = pipelines._small(received, False)
+    if at_once is not None:
+        assert at_once == pipelines._message_by_message(received, False)
 
 
 @given(messages)

@@ -200,6 +200,18 @@ def test_a_persons_device_lends_its_address() -> None:
     assert app.context == {"ip": "198.51.100.9"}
 
 
+def test_a_browser_library_is_one_whatever_its_agent() -> None:
+    """text/plain is how browser libraries write; no server library does."""
+    browser: dict[str, Any] = {"client_ip": "198.51.100.9", "user_agent": "python-httpx/1", "headers": {"content-type": "text/plain"}}
+    assert one({}, **browser).context["ip"] == "198.51.100.9"
+
+
+def test_an_odd_envelope_costs_no_message() -> None:
+    """Context and integrations of the envelope may be an array, as PHP writes empty objects."""
+    item = {"type": "track", "userId": "u", "event": "E", "messageId": "m"}
+    assert taken({"batch": [item], "context": [], "integrations": "x"}).events[0].context == {}
+
+
 def test_almost_json_is_repaired() -> None:
     """NaN, half an emoji, a byte order mark and U+0000 cost no order."""
     for raw in (

@@ -60,6 +60,8 @@ PATHS: dict[str, str] = {
 }
 """The last part of the path -> the type it implies; the browser library uses the short forms."""
 
+_ADDRESSES = {f"/v1/{name}": implied for name, implied in PATHS.items()}
+
 SEMANTIC: dict[str, Kind] = {
     "User Deleted": "delete",
     "User Suppressed": "suppress",
@@ -112,8 +114,8 @@ class Batch(Struct, rename="camel"):
     """The envelope; its messages stay bytes until each is read on its own."""
 
     batch: list[Raw]
-    context: dict[str, Any] | None = None
-    integrations: dict[str, Any] | None = None
+    context: Any = None
+    integrations: Any = None
     sent_at: Any = None
 
 
@@ -130,7 +132,7 @@ Value: Any = _nested(8)
 """What messages hold in practice; a deeper one is decoded again, with its depth counted."""
 
 
-class Message(Struct, rename="camel"):
+class Message(Struct, rename="camel", gc=False):
     """One message; loose where clients are loose. Arrays stand for empty objects because PHP writes `[]` for both."""
 
     type: str | None = None
@@ -153,11 +155,25 @@ class Message(Struct, rename="camel"):
     integrations: Value = None
 
 
+class SmallBatch(Struct, rename="camel", gc=False):
+    """A batch no larger than one message may be: decoded in one go, because none of its messages can be too large."""
+
+    batch: list[Message]
+    context: Value = None
+    integrations: Value = None
+    sent_at: Value = None
+
+
 _batch = msgspec.json.Decoder(Batch)
+_small_batch = msgspec.json.Decoder(SmallBatch)
 _message = msgspec.json.Decoder(Message)
 
 
-class DeepMessage(Message, rename="camel"):
+class _BytesNeeded(Exception):
+    """A message has no id, and its id is made of its bytes; not an error but a way back to reading message by message."""
+
+
+class DeepMessage(Message, rename="camel", gc=False):
     """The same for the rare message of more levels."""
 
     properties: dict[str, Any] | list[Any] | None = None
@@ -181,13 +197,12 @@ def _decoded(raw: bytes) -> Message:
 
 def read(received: Received) -> Reading:
     """The messages of a call; a bad one never costs the good ones."""
-    implied = PATHS.get(received.path.partition("?")[0].rstrip("/").rpartition("/")[2])
-    reading = Reading()
+    implied = _ADDRESSES.get(received.path) or PATHS.get(received.path.rstrip("/").rpartition("/")[2])
     if len(received.body) > BATCH_LIMIT:
-        reading.refusals.append(_too_large(received.body))
-        return reading
-    from_server = _from_server(received.user_agent)
+        return Reading(refusals=[_too_large(received.body)])
+    from_server = _from_server(received.user_agent) and received.headers.get("content-type") != "text/plain"
     if implied != "batch":
+        reading = Reading()
         try:
             reading.events.append(_event(received.body, received, None, implied, from_server, reading.notes))
         except (ValueError, RecursionError) as error:
@@ -195,6 +210,38 @@ def read(received: Received) -> Reading:
         except Refused as error:
             reading.refusals.append(refusal(error, None))
         return reading
+    return _small(received, from_server) or _message_by_message(received, from_server)
+
+
+def _small(received: Received, from_server: bool) -> Reading | None:
+    """A small batch without anything remarkable, or None: then each message is read on its own, and nothing is lost but time."""
+    body = received.body
+    if len(body) > MESSAGE_LIMIT or (b"\\" in body and b"\\u0000" in body):
+        return None
+    reading = Reading()
+    try:
+        envelope = _small_batch.decode(body)
+        if len(envelope.batch) > MOST_MESSAGES:
+            return None
+        shared = _shared(envelope)
+        for index, message in enumerate(envelope.batch):
+            reading.events.append(_made(message, None, received, index, None, from_server, reading.notes, shared))
+    except (ValueError, RecursionError, Refused, _BytesNeeded):
+        return None
+    return reading
+
+
+def _shared(envelope: Batch | SmallBatch) -> Batch | SmallBatch | None:
+    """The envelope when it says something that holds for its messages."""
+    if envelope.context is None and envelope.integrations is None and envelope.sent_at is None:
+        return None
+    envelope.context, envelope.integrations = mapping(envelope.context), mapping(envelope.integrations)
+    envelope.sent_at = milliseconds(envelope.sent_at)
+    return envelope
+
+
+def _message_by_message(received: Received, from_server: bool) -> Reading:
+    reading = Reading()
     try:
         envelope = _batch.decode(received.body)
     except (ValueError, RecursionError) as error:
@@ -212,7 +259,7 @@ def read(received: Received) -> Reading:
         sentence = f"The batch has {len(messages):,} messages; {MOST_MESSAGES:,} is the limit."
         reading.refusals.append(Refusal(index=None, path="$.batch", sentence=sentence, code="too_many"))
         return reading
-    shared = envelope if envelope.context or envelope.integrations or envelope.sent_at is not None else None
+    shared = _shared(envelope)
     append = reading.events.append
     for index, message in enumerate(messages):
         try:
@@ -238,7 +285,7 @@ def _again(
     implied: str | None,
     from_server: bool,
     raw: bytes | None = None,
-    shared: Batch | None = None,
+    shared: Batch | SmallBatch | None = None,
     correct_clock: bool = True,
 ) -> None:
     """One more try on repaired bytes, else the refusal."""
@@ -279,15 +326,29 @@ def _event(
     implied: str | None,
     from_server: bool,
     notes: list[str],
-    shared: Batch | None = None,
+    shared: Batch | SmallBatch | None = None,
     correct_clock: bool = True,
 ) -> Event:
-    """One message's bytes as an event; the hot path: every line here is run for every event."""
+    """One message's bytes as an event."""
     if len(raw) > MESSAGE_LIMIT:
         check_size(raw)
     if b"\\" in raw and b"\\u0000" in raw:
         raw = repaired(raw)
-    message = _decoded(raw)
+    return _made(_decoded(raw), raw, received, index, implied, from_server, notes, shared, correct_clock)
+
+
+def _made(
+    message: Message,
+    raw: bytes | None,
+    received: Received,
+    index: int | None,
+    implied: str | None,
+    from_server: bool,
+    notes: list[str],
+    shared: Batch | SmallBatch | None = None,
+    correct_clock: bool = True,
+) -> Event:
+    """One decoded message as an event; the hot path: every line here is run for every event."""
     type_ = implied or message.type
     kind = TYPES.get(type_)  # type: ignore[arg-type]
     if kind is None:
@@ -391,7 +452,11 @@ def _event(
 
     given = message.message_id
     if type(given) is not str or not given or len(given) > MESSAGE_ID_LIMIT or given[0] <= " " or given[-1] <= " ":
-        given = message_id(given) or derived_message_id(received, index or 0, raw, timed=said is not None)
+        given = message_id(given)
+        if given is None:
+            if raw is None:
+                raise _BytesNeeded
+            given = derived_message_id(received, index or 0, raw, timed=said is not None)
     return Event(
         kind=kind,
         source=received.source,

@@ -461,8 +461,11 @@ class _Intake:
                 value = caller.headers.get(name.encode())
                 if value is not None:
                     headers[name] = value.decode("latin-1")[:500]
-        elif caller.headers.get(b"x-strict-mode", b"").strip() in {b"1", b"true"}:
-            headers["x-strict-mode"] = "1"
+        elif endpoint.wire == "pipelines":
+            if caller.headers.get(b"x-strict-mode", b"").strip() in {b"1", b"true"}:
+                headers["x-strict-mode"] = "1"
+            if caller.headers.get(b"content-type", b"").startswith(b"text/plain"):
+                headers["content-type"] = "text/plain"  # a browser library, whatever its user agent
         agent = caller.headers.get(b"user-agent")
         path = f"{caller.path}?{caller.query}" if caller.query and "/segments/" in caller.path else caller.path
         return Received(
