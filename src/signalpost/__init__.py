@@ -1,27 +1,43 @@
 """Signalpost: customer events in, accepted conversions out.
 
-The rooms, in the order an event travels:
+The rooms, in the order an event travels; `docs/explain/flow.md` tells the same with a picture.
 
-    events        the records: Event, Person, Item, Order, Signal
-    normalize     one normaliser for every match key, and hashing
-    errors        the error tree
-    config        the workspace file: every option
-    metrics       every metric name
-    sources       wire bytes -> events, one file per wire
-    identity      who an event belongs to; what is remembered of a person
-    orders        canonical names, items, order value, order ids
-    gates         why a signal is withheld
-    mapping       executes a platform's field table
-    destinations  one file per platform
-    delivery      batches, back-off, breaker: decisions only
-    pipeline      gather, decide, commit: the whole way of an event
-    worker        the loops: journal -> pipeline, senders, pruning
-    transport     one request -> one answer over HTTP
-    store         journal, people, orders, ledger, outbox on SQLite or PostgreSQL
-    web           intake, console
-    platforms     strict emulators of the two platforms
-    samples       a real shop's year, for the demo and the tests
-    cli           the command line
+    events         the records: Event, Person, Item, Order, Signal
+    errors         the error tree
+    iso            codes of countries and currencies
+    vocabulary     one name for what happened: the canonical events
+    options        the workspace file's options, each with its sentence
+    marked         a YAML file read with its lines, so that a mistake has a place
+    config         the workspace file, read and checked
+    normalize      one normaliser for every match key, and hashing
+    masking        how people's data is shown
+    sources        wire bytes -> events, one file per wire
+    identity       who an event belongs to; what is remembered of a person
+    orders         items, order value, order ids
+    gates          why a signal is withheld
+    mapping        executes a platform's field table
+    destinations   one file per platform
+    delivery       batches, back-off, breaker: decisions only
+    state          what a batch is decided on, and what was decided
+    store          journal, people, orders, ledger, outbox on SQLite or PostgreSQL
+    transport      one request -> one answer over HTTP
+    pipeline       gather, decide, commit: the whole way of an event
+    worker         the loops: journal -> pipeline, senders, pruning
+    web            intake, console
+    serve          all of it as one process
+    replay         sending again what was refused or never answered
+    trial          one test event to a platform, the answer explained
+    starter        a first workspace file
+    platforms      strict emulators of the two platforms
+    samples        a real shop's year, for the demo and the tests
+    demo           that year through everything, with a live picture
+    benchmarks     how fast it is, on this machine
+    cli            the command line
+    cli_workspace  its commands about the workspace file
+    cli_platforms  its commands about the platforms
+    cli_run        its commands that run Signalpost or ask what it did
+    cli_why        its account of one event's story
+    cli_say        how they all speak
 """
 
 from __future__ import annotations
