@@ -17,7 +17,7 @@ from signalpost.web import intake, openapi
 
 from .conftest import API_KEY, KEY, SITE
 
-OPERATIONS = [found.ok() for found in schemathesis.openapi.from_dict(openapi.description()).get_all_operations()]
+OPERATIONS: list[Any] = [found.ok() for found in schemathesis.openapi.from_dict(openapi.description()).get_all_operations()]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.label for operation in OPERATIONS])
