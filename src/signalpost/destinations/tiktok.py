@@ -421,10 +421,9 @@ def outcomes(response: Response, count: int) -> list[Outcome]:
         return by_status("TikTok", response, count, said)
     if code == PARTIAL:
         # TikTok took some of the events and does not say which. Asked again in halves, with the same event ids inside
-        # its 48 hours, it drops what it has and answers for ever fewer. Said of one event alone, it stays open whether
-        # the event counts: it is asked again, and if TikTok never says more, the signal is unknown, not accepted.
+        # its 48 hours, it drops what it has and names the bad one in the end: the one that is never wholly taken alone.
         sentence = quoted("TikTok took only a part and does not say which.", said)
-        return all_alike(Outcome(kind="split" if count > 1 else "retry", code=name, sentence=sentence), count)
+        return split_or_refuse(count, code=name, sentence=sentence)
     if code == DUPLICATE:
         return all_alike(Outcome(kind="warned", code=name, sentence="TikTok already has this request."), count)
     if code in {40101, 40102} and "frequen" in str(said).lower():  # an older meaning of these two, still seen
