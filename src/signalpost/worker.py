@@ -43,8 +43,8 @@ HAND_LIMIT = 4_000
 LOOK_MS = 2_000
 """How often the outbox is looked at for what others put there (replay, expired leases)."""
 
-FRESH_LIMIT = 200
-"""Requests whose reading is kept for the pipeline; the rest it reads again from the journal."""
+FRESH_LIMIT = 2 * BATCH
+"""Events behind which the pipeline may be for a request's reading to be kept; the rest it reads again from the journal."""
 
 BACKLOG_LIMIT = 200_000
 """Events that may wait for the pipeline before clients are asked to come again."""
@@ -210,10 +210,11 @@ class Dispatcher:
             return
         ended = now_ms()
         limits = self.limits
-        before, self.breaker = self.breaker, delivery.after(self.breaker, outcomes, now=ended, luck=random.random())
+        luck = random.random()  # one for all: what failed together is tried together
+        before, self.breaker = self.breaker, delivery.after(self.breaker, outcomes, now=ended, luck=luck)
         self._tell(before)
         fates = [
-            delivery.fate(signal, outcome, limits=limits, breaker=self.breaker, now=ended, luck=random.random())
+            delivery.fate(signal, outcome, limits=limits, now=ended, luck=luck)
             for signal, outcome in zip(signals, outcomes, strict=True)
         ]
         settled = sum(fate.verdict is not None for fate in fates)
@@ -286,8 +287,13 @@ class Worker:
     async def append(self, received: Received, reading: Reading) -> None:
         """Write a request to the journal; returns when it is durable, raises `StoreError` when it is not."""
         messages = len(reading.events)
-        position = await self.database.write(lambda connection: batches.append(connection, received, messages))
-        if len(self._fresh) < FRESH_LIMIT:
+        try:
+            position = await self.database.write(lambda connection: batches.append(connection, received, messages))
+        except StoreError as error:
+            self.failing = str(error)
+            raise
+        self.failing = None
+        if self.backlog < FRESH_LIMIT:
             self._fresh[position] = reading
         self.backlog += messages
         self._arrived.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ def received(number: int) -> Received:
     return Received(
         source="web", wire="pipelines", method="POST", path="/v1/batch", body=b'{"n":%d}' % number, received_at=1_000 + number
     )
+
+
+def write(number: int, messages: int, connection: Connection) -> int:
+    return batches.append(connection, received(number), messages)
 
 
 def test_a_request_is_read_back_as_it_was_written(database: Database) -> None:
@@ -47,7 +52,7 @@ def test_one_failing_piece_of_a_group_does_not_cost_the_others(database: Databas
 
     futures: list[Future[int]] = []
     for number in range(20):
-        futures.append(database.submit(lambda connection, number=number: batches.append(connection, received(number), 1)))
+        futures.append(database.submit(partial(write, number, 1)))
         futures.append(database.submit(fail))
 
     written = [future.result() for future in futures[::2]]
@@ -60,7 +65,7 @@ def test_one_failing_piece_of_a_group_does_not_cost_the_others(database: Databas
 def test_a_batch_holds_about_as_many_events_as_asked_for_and_at_least_one_request(database: Database) -> None:
     """Requests are taken whole, oldest first, and a large one alone is not skipped."""
     for number, messages in enumerate([3, 3, 500, 1]):
-        database.submit(lambda connection, n=number, m=messages: batches.append(connection, received(n), m)).result()
+        database.submit(partial(write, number, messages)).result()
 
     taken = database.look(lambda connection: batches.requests(connection, batches.next_positions(connection, 6)))
 

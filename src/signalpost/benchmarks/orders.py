@@ -10,7 +10,10 @@ import msgspec
 NEW_PERSON_EVERY = 5
 KNOWN_PEOPLE = 10_000
 
-AGENT = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
+AGENT = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.5 Mobile/15E148 Safari/604.1"
+)
 PRODUCTS = [
     {
         "product_id": f"5072983{n}90",
