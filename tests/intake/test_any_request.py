@@ -139,7 +139,7 @@ async def test_a_client_that_leaves_gets_no_answer_and_leaves_nothing() -> None:
     journal = Journal()
     answered: list[Any] = []
     waiting = [{"type": "http.request", "body": b'{"a":', "more_body": True}, {"type": "http.disconnect"}]
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "method": "POST",
         "path": "/v1/t",
