@@ -221,6 +221,8 @@ def phone_by_library(written: str, country: str | None) -> str | None:
         if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
             continue
         e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+        if e164 != number:
+            return phone_by_library(e164, None)  # of several trunk zeros the library takes one at a time
         code = str(parsed.country_code)
         return _unless_filler(code, e164[1 + len(code) :])
     return None
