@@ -202,7 +202,11 @@ def test_a_persons_device_lends_its_address() -> None:
 
 def test_a_browser_library_is_one_whatever_its_agent() -> None:
     """text/plain is how browser libraries write; no server library does."""
-    browser: dict[str, Any] = {"client_ip": "198.51.100.9", "user_agent": "python-httpx/1", "headers": {"content-type": "text/plain"}}
+    browser: dict[str, Any] = {
+        "client_ip": "198.51.100.9",
+        "user_agent": "python-httpx/1",
+        "headers": {"content-type": "text/plain"},
+    }
     assert one({}, **browser).context["ip"] == "198.51.100.9"
 
 
