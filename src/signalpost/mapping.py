@@ -6,6 +6,7 @@ always gives the same bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, cast
 
@@ -39,6 +40,8 @@ class Field(Struct, frozen=True, kw_only=True):
     """Read from the person, so it may become known after the event; `enrich` fills it in later."""
     setting: str | None = None
     """The destination's option that is sent where `read` gives nothing."""
+    clean_setting: Callable[[object], str | None] = normalize.text
+    """How that option is cleaned."""
     parts: Mapping[str, str] = {}
     """For objects and lists of objects: each part -> one sentence."""
 
@@ -103,6 +106,7 @@ def at(path: str) -> Read:
 
 
 _ROOTS = ("properties", "context", "traits")
+_NAME = re.compile(r"[\w.\-]{1,100}").fullmatch
 
 
 def mistakes(destination: Declared, options: config.Destination) -> list[str]:
@@ -113,6 +117,8 @@ def mistakes(destination: Declared, options: config.Destination) -> list[str]:
         if custom.other is None and field not in custom.fields:
             known = ", ".join(custom.fields)
             found.append(f"{destination.name} takes no {custom.parent}.{field}; it takes {known}")
+        elif not _NAME(field):
+            found.append(f"{field!r} is no name for a field; use letters, digits, _ . and -")
         root, _, rest = path.partition(".")
         if root not in _ROOTS or not rest:
             found.append(f"{field}: {path} is no path in an event; write properties.NAME, context.NAME or traits.NAME")
@@ -238,7 +244,7 @@ def _rows(destination: Declared, options: config.Destination) -> list[Field]:
     for row in destination.fields:
         constant = None
         if row.setting is not None:
-            constant = normalize.text(getattr(options, row.setting, None) or options.settings.get(row.setting))
+            constant = row.clean_setting(getattr(options, row.setting, None) or options.settings.get(row.setting))
         rows[row.path] = row if constant is None else replace(row, read=_either(row.read, _always(constant)))
     for own in _custom_rows(destination.custom, options.properties):
         theirs = rows.get(own.path)

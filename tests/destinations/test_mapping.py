@@ -262,6 +262,7 @@ def test_an_unknown_property_is_a_mistake_where_the_platform_is_strict() -> None
     assert len(mapping.mistakes(CATALOG["pinterest"], options)) == 2
     with pytest.raises(ConfigError):
         mapping.compile(CATALOG["pinterest"], options)
+    assert mapping.mistakes(CATALOG["tiktok"], config.Destination(type="tiktok", properties={'a"b': "properties.margin"}))
     assert not mapping.mistakes(CATALOG["tiktok"], config.Destination(type="tiktok", properties={"margin": "properties.margin"}))
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
+from signalpost import normalize
 from signalpost.destinations import readers
 from signalpost.destinations.answers import all_alike, body_of, by_status, quoted, retry_after, split_or_refuse
 from signalpost.destinations.contract import (
@@ -117,6 +118,12 @@ def content_type(signal: Signal) -> str | None:
 _said_content_type = readers.one_of("content_type", frozenset({"product", "product_group"}))
 
 
+def website(given: object) -> str | None:
+    """The shop's address as a page address; `https://` is added where it is missing."""
+    written = normalize.text(given)
+    return normalize.url(written) or (normalize.url(f"https://{written}") if written and "://" not in written else None)
+
+
 class Line(Struct, frozen=True, omit_defaults=True):
     """One product, in TikTok's words; the parts of `contents` below say what each is."""
 
@@ -179,6 +186,7 @@ FIELDS: Final = (
         path="page.url",
         read=readers.page_url,
         setting="website",
+        clean_setting=website,
         doc="The page's address, without e-mail addresses in it: context.page.url, properties.url or "
         "order_status_url, else the destination's website.",
     ),
@@ -268,7 +276,7 @@ def objection(signal: Signal, settings: Mapping[str, str]) -> tuple[str, str] | 
             "limited_without_ip",
             "The person asked for limited data use, which TikTok honours only with a public IP address; the event has none.",
         )
-    if not settings.get("website") and readers.page_url(signal) is None:
+    if readers.page_url(signal) is None and website(settings.get("website")) is None:
         return (
             "no_page_url",
             "TikTok wants a page address on every web event; set the destination's website for events that have none.",
