@@ -92,8 +92,12 @@ def after(breaker: Breaker, outcomes: Sequence[Outcome], *, now: int, luck: floa
     )
 
 
-def fate(signal: Leased, outcome: Outcome, *, limits: Limits, breaker: Breaker, now: int, luck: float) -> Fate:
-    """What becomes of one signal after this answer."""
+def fate(signal: Leased, outcome: Outcome, *, limits: Limits, now: int, luck: float) -> Fate:
+    """What becomes of one signal after this answer.
+
+    Its own wait grows with its attempts; how long the destination rests is the breaker's business, so that mended
+    credentials and a new start find the signals due.
+    """
     if outcome.kind in {"accepted", "warned"}:
         return Fate(signal=signal, verdict="accepted" if outcome.kind == "accepted" else "warned", reason=outcome.code or None,
                     sentence=outcome.sentence or None)  # fmt: skip
@@ -102,7 +106,7 @@ def fate(signal: Leased, outcome: Outcome, *, limits: Limits, breaker: Breaker, 
     reached = outcome.kind == "retry" and outcome.reached
     first = signal.first_attempt_at or (now if reached else None)
     own = wait(signal.attempts + 1, first=FIRST_WAIT, longest=LONGEST_WAIT, luck=luck) if reached else 0
-    due = max(breaker.until, now + own)
+    due = now + own
     too_old = due > signal.event_time + limits.oldest_ms
     if first is not None and (too_old or due > first + int(limits.dedupe_ms * SAFETY)):
         why = "it is too old to be sent again" if too_old else "it would no longer recognise a repeat"

@@ -43,7 +43,7 @@ HAND_LIMIT = 4_000
 LOOK_MS = 2_000
 """How often the outbox is looked at for what others put there (replay, expired leases)."""
 
-FRESH_LIMIT = 2 * BATCH
+FRESH_LIMIT = 10 * BATCH
 """Events behind which the pipeline may be for a request's reading to be kept; the rest it reads again from the journal."""
 
 BACKLOG_LIMIT = 200_000
@@ -178,7 +178,7 @@ class Dispatcher:
         self._behind = True
         self._look_at = 0
         if held:
-            rows = [(self.breaker.until, signal.first_attempt_at, signal.id) for signal in held]
+            rows = [(0, signal.first_attempt_at, signal.id) for signal in held]  # due again at once
             await self.database.write(lambda connection: connection.run_many("outbox_release", rows))
 
     async def _deliver(self, signals: Sequence[Leased]) -> None:

@@ -206,7 +206,5 @@ class Flow:
             "orders": sorted(
                 plain(row) for row in self.rows("SELECT key, order_id, person, event, time, sent FROM orders ORDER BY key")
             ),
-            "merges": sorted(
-                map(str, (plain(row) for row in self.rows("SELECT event, person, other, joined, why FROM merges")))
-            ),
+            "merges": sorted(map(str, (plain(row) for row in self.rows("SELECT event, person, other, joined, why FROM merges")))),
         }

@@ -47,36 +47,35 @@ def signals(draw: st.DrawFn) -> Leased:
     )
 
 
-@given(signal=signals(), outcome=outcomes, limit=limits, breaker=breakers, luck=st.floats(0, 1))
-def test_only_an_acceptance_is_accepted(signal: Leased, outcome: Outcome, limit: Limits, breaker: Breaker, luck: float) -> None:
+@given(signal=signals(), outcome=outcomes, limit=limits, luck=st.floats(0, 1))
+def test_only_an_acceptance_is_accepted(signal: Leased, outcome: Outcome, limit: Limits, luck: float) -> None:
     """The ledger says accepted or warned if and only if the platform's answer for this event did."""
-    fate = delivery.fate(signal, outcome, limits=limit, breaker=breaker, now=NOW, luck=luck)
+    fate = delivery.fate(signal, outcome, limits=limit, now=NOW, luck=luck)
 
     assert (fate.verdict == "accepted") == (outcome.kind == "accepted")
     assert (fate.verdict == "warned") == (outcome.kind == "warned")
     assert (fate.verdict == "refused") == (outcome.kind in {"refused", "split"})
 
 
-@given(signal=signals(), outcome=outcomes, limit=limits, breaker=breakers, luck=st.floats(0, 1))
+@given(signal=signals(), outcome=outcomes, limit=limits, luck=st.floats(0, 1))
 def test_every_answer_ends_a_signal_or_says_when_to_try_again(
-    signal: Leased, outcome: Outcome, limit: Limits, breaker: Breaker, luck: float
+    signal: Leased, outcome: Outcome, limit: Limits, luck: float
 ) -> None:
     """There is a verdict, or a due time that is not in the past; both with a sentence unless all is well."""
-    fate = delivery.fate(signal, outcome, limits=limit, breaker=breaker, now=NOW, luck=luck)
+    fate = delivery.fate(signal, outcome, limits=limit, now=NOW, luck=luck)
 
     assert fate.verdict is not None or fate.due_at >= NOW
     assert fate.verdict in {"accepted", "warned"} or fate.sentence
     if fate.verdict is None:
         assert outcome.kind in {"retry", "blocked"}
-        assert fate.due_at >= breaker.until
 
 
-@given(signal=signals(), outcome=outcomes, limit=limits, breaker=breakers, luck=st.floats(0, 1), later=st.integers(0, 3 * DAY))
+@given(signal=signals(), outcome=outcomes, limit=limits, luck=st.floats(0, 1), later=st.integers(0, 3 * DAY))
 def test_what_may_have_arrived_is_tried_again_only_inside_the_dedupe_window(
-    signal: Leased, outcome: Outcome, limit: Limits, breaker: Breaker, luck: float, later: int
+    signal: Leased, outcome: Outcome, limit: Limits, luck: float, later: int
 ) -> None:
     """From nine tenths of the platform's window on a repeat could count twice: the signal becomes unknown instead."""
-    fate = delivery.fate(signal, outcome, limits=limit, breaker=breaker, now=NOW, luck=luck)
+    fate = delivery.fate(signal, outcome, limits=limit, now=NOW, luck=luck)
 
     reached = outcome.kind == "retry" and outcome.reached
     first = signal.first_attempt_at if signal.first_attempt_at is not None else NOW if reached else None
@@ -91,14 +90,12 @@ def test_what_may_have_arrived_is_tried_again_only_inside_the_dedupe_window(
             assert late.verdict == "unknown"
 
 
-@given(signal=signals(), outcome=outcomes, limit=limits, breaker=breakers, luck=st.floats(0, 1))
-def test_withheld_means_that_it_surely_never_arrived(
-    signal: Leased, outcome: Outcome, limit: Limits, breaker: Breaker, luck: float
-) -> None:
+@given(signal=signals(), outcome=outcomes, limit=limits, luck=st.floats(0, 1))
+def test_withheld_means_that_it_surely_never_arrived(signal: Leased, outcome: Outcome, limit: Limits, luck: float) -> None:
     """A signal that may have reached the platform and can be tried no more is unknown, never withheld."""
     may_have_arrived = signal.first_attempt_at is not None
     late = delivery.overdue(signal, limits=limit, now=NOW)
-    fate = delivery.fate(signal, outcome, limits=limit, breaker=breaker, now=NOW, luck=luck)
+    fate = delivery.fate(signal, outcome, limits=limit, now=NOW, luck=luck)
 
     if late is not None:
         assert late.verdict == ("unknown" if may_have_arrived else "withheld")

@@ -36,9 +36,7 @@ properties = st.one_of(
     st.dictionaries(st.sampled_from(names), values, max_size=6),
     st.fixed_dictionaries({"order_id": scalars, "total": scalars, "products": products}),
 )
-contexts = st.dictionaries(
-    st.sampled_from(CONTEXT), values, max_size=4
-)
+contexts = st.dictionaries(st.sampled_from(CONTEXT), values, max_size=4)
 messages = st.fixed_dictionaries(
     {
         "type": st.sampled_from(("track", "page", "identify", "alias", "group", "screen")),

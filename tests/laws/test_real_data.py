@@ -108,9 +108,7 @@ def test_the_sessions_of_otto_run_through(flow: Flow) -> None:
     replay(flow, otto())
 
     every_event_has_its_verdicts(flow)
-    counted = query(
-        f"SELECT type, count(*) FROM '{files('signalpost.samples') / 'otto_sessions.csv'}' GROUP BY type"
-    )
+    counted = query(f"SELECT type, count(*) FROM '{files('signalpost.samples') / 'otto_sessions.csv'}' GROUP BY type")
     kinds: dict[str, int] = dict(counted)
     assert {"clicks": 800, "carts": 52, "orders": 10} == kinds
     for destination in ("tiktok", "pinterest"):
