@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from signalpost.benchmarks import mapping, orders
+from signalpost.benchmarks.client import Client
 from signalpost.benchmarks.running import WRITE_KEY, Running, cpu_seconds, resident_mb, running
 from signalpost.errors import SignalpostError
 
@@ -63,18 +64,13 @@ async def post(parts: Running, bodies: list[bytes]) -> None:
     """Post bodies from a few clients at once, waiting where the intake asks to."""
     waiting = iter(bodies)
 
-    async def client() -> None:
-        async with httpx.AsyncClient(base_url=parts.url, auth=(WRITE_KEY, ""), timeout=60, trust_env=False) as http:
-            for body in waiting:
-                while True:
-                    answer = await http.post("/v1/batch", content=body, headers={"Content-Type": "application/json"})
-                    if answer.status_code != 429:
-                        break
-                    await asyncio.sleep(float(answer.headers["retry-after"]))
-                if answer.status_code != 200:
-                    raise SignalpostError(f"The intake answered {answer.status_code}: {answer.text}")
+    async def work() -> None:
+        client = await Client.open(parts.url, "/v1/batch", WRITE_KEY)
+        for body in waiting:
+            await client.post(body)
+        await client.close()
 
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    await asyncio.gather(*(work() for _ in range(CLIENTS)))
 
 
 async def accepted(parts: Running, events: int) -> None:

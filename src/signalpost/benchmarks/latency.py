@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 
 from signalpost.benchmarks import flow, orders
+from signalpost.benchmarks.client import Client
 from signalpost.benchmarks.running import WRITE_KEY, running
+
+CLIENTS = 32
 
 
 async def run(*, rate: int = 500, seconds: int = 20) -> dict[str, Any]:
@@ -27,26 +29,22 @@ async def run(*, rate: int = 500, seconds: int = 20) -> dict[str, Any]:
             encode = msgspec.json.Encoder().encode
             bodies = [encode({**orders.message(1_000_000 + n, now)}) for n in range(count)]
             answers: list[float] = []
-            limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
-            async with httpx.AsyncClient(
-                base_url=parts.url, auth=(WRITE_KEY, ""), timeout=30, trust_env=False, limits=limits
-            ) as http:
+            clients = [await Client.open(parts.url, "/v1/track", WRITE_KEY) for _ in range(CLIENTS)]
+            began = time.perf_counter()
 
-                async def post(body: bytes) -> None:
-                    began = time.perf_counter()
-                    answer = await http.post("/v1/track", content=body, headers={"Content-Type": "application/json"})
-                    answers.append(time.perf_counter() - began)
-                    answer.raise_for_status()
-
-                tasks = []
-                began = time.perf_counter()
-                for number, body in enumerate(bodies):
-                    early = began + number / rate - time.perf_counter()
-                    if early > 0:
+            async def work(first: int) -> None:
+                """Every `CLIENTS`-th event, each at its moment; a late answer makes the next one late, and is counted so."""
+                for number in range(first, count, CLIENTS):
+                    due = began + number / rate
+                    if (early := due - time.perf_counter()) > 0:
                         await asyncio.sleep(early)
-                    tasks.append(asyncio.create_task(post(body)))
-                await asyncio.gather(*tasks)
-                posted = time.perf_counter() - began
+                    await clients[first].post(bodies[number])
+                    answers.append(time.perf_counter() - max(due, began))
+
+            await asyncio.gather(*(work(first) for first in range(CLIENTS)))
+            posted = time.perf_counter() - began
+            for client in clients:
+                await client.close()
             await flow.accepted(parts, 5_000 + count)
         connection = sqlite3.connect(Path(folder) / "bench.db")
         latencies = sorted(
