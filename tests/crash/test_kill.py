@@ -1,0 +1,249 @@
+"""Acknowledged is durable: the server is killed again and again under load, and nothing that it answered for is lost.
+
+Figures are printed (pytest -s shows them): kills, acknowledged messages, accepted signals, repeats the platforms merged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from signalpost.platforms.testing import Client, running
+
+KILLS = 22
+CLIENTS = 4
+BATCH = 25
+SECONDS_UP = (0.15, 1.2)
+"""How long a server lives under load before it is killed: between these."""
+PATIENCE = 60.0
+"""Seconds after which something that must happen has not."""
+SEED = int(os.environ.get("SIGNALPOST_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+
+WORKSPACE = """
+workspace: crash
+environment: production
+currency: USD
+country: US
+order_value: gross
+database: {folder}/signalpost.db
+sources:
+  web: {{type: pipelines, write_key: web-key}}
+destinations:
+  tiktok:
+    type: tiktok
+    pixel: {pixel}
+    access_token: ${{TIKTOK_TOKEN}}
+    website: https://shop.example
+    endpoint: {platforms}
+    batch: 40
+  pinterest:
+    type: pinterest
+    ad_account: "{account}"
+    access_token: ${{PINTEREST_TOKEN}}
+    endpoint: {platforms}
+    batch: 40
+server: {{host: 127.0.0.1, port: 0}}
+"""
+
+
+@pytest.fixture
+def platforms() -> Iterator[Client]:
+    """Both emulators, a little slow, so that a kill finds requests in the air."""
+    with running() as url, Client(url) as client:
+        client.fault("latency", ms=5, jitter_ms=60)
+        yield client
+
+
+class Server:
+    """`signalpost serve` in a process of its own, killed and started again on the same files."""
+
+    def __init__(self, folder: Path, platforms: Client) -> None:
+        settings = platforms.settings
+        self.folder = folder
+        self.file = folder / "signalpost.yaml"
+        self.file.write_text(
+            WORKSPACE.format(
+                folder=folder, platforms=platforms.url, pixel=settings.tiktok_pixels[0], account=settings.pinterest_ad_account_id
+            )
+        )
+        self.environment = {
+            **os.environ,
+            "TIKTOK_TOKEN": settings.tiktok_token,
+            "PINTEREST_TOKEN": settings.pinterest_token,
+        }
+        self.url: str | None = None
+        self.up = asyncio.Event()
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it says where it listens."""
+        with (self.folder / "server.log").open("ab") as told:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", "from signalpost.cli import main; main()", "serve", str(self.file), "--json",
+                stdout=asyncio.subprocess.PIPE, stderr=told, env=self.environment, cwd=self.folder,
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE)
+        assert line, (self.folder / "server.log").read_text()[-3_000:]
+        self.url = json.loads(line)["url"]
+        self.up.set()
+
+    async def kill(self) -> None:
+        """kill -9, at once."""
+        assert self.process is not None
+        self.up.clear()
+        self.process.send_signal(signal.SIGKILL)
+        assert -signal.SIGKILL == await self.process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to stop, and wait for the end."""
+        assert self.process is not None
+        self.up.clear()
+        self.process.send_signal(signal.SIGTERM)
+        assert 0 == await asyncio.wait_for(self.process.wait(), PATIENCE)
+
+    def rows(self, query: str) -> list[Any]:
+        """What the database file says."""
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.folder / 'signalpost.db'}?mode=ro", uri=True, timeout=30)
+        ) as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+async def server(tmp_path: Path, platforms: Client) -> AsyncIterator[Server]:
+    """A server on an empty folder; whatever happens, its process ends with the test."""
+    made = Server(tmp_path, platforms)
+    yield made
+    if made.process is not None and made.process.returncode is None:
+        made.process.kill()
+        await made.process.wait()
+
+
+class Load:
+    """Clients that send batches, remember which messages were acknowledged, and send again what was not."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.acknowledged: list[str] = []
+        self.orders: set[str] = set()
+        self.sent_again = 0
+        self.stopping = False
+
+    def batch(self, client: int, number: int) -> list[dict[str, Any]]:
+        """Views, and every fifth message an order; every tenth order is told twice, under another message id."""
+        made = []
+        for place in range(BATCH):
+            key = f"{client}-{number}-{place}"
+            is_order = place % 5 == 0
+            order = f"{client}-{number}-{0 if place == 20 and number % 2 else place}"
+            properties = (
+                {"order_id": order, "total": 19.99, "currency": "USD"} if is_order else {"product_id": "sku-1", "price": 5}
+            )
+            made.append(
+                {
+                    "type": "track",
+                    "event": "Order Completed" if is_order else "Product Viewed",
+                    "messageId": f"m-{key}",
+                    "userId": f"user-{client}-{number}",
+                    "timestamp": str(time.time_ns() // 1_000_000),
+                    "properties": {**properties, "email": f"user{client}x{number}@example.com"},
+                    "context": {"ip": "8.8.8.8", "userAgent": "Mozilla/5.0", "page": {"url": "https://shop.example/"}},
+                }
+            )
+        return made
+
+    async def run(self, client: int) -> None:
+        """Send batches until told to stop, each until it is acknowledged."""
+        number = 0
+        async with httpx.AsyncClient(timeout=5, auth=("web-key", ""), trust_env=False) as http:
+            while not self.stopping:
+                messages = self.batch(client, number)
+                while not await self.send(http, messages):
+                    self.sent_again += 1
+                self.acknowledged += [each["messageId"] for each in messages]
+                self.orders |= {each["properties"]["order_id"] for each in messages if each["event"] == "Order Completed"}
+                number += 1
+
+    async def send(self, http: httpx.AsyncClient, messages: list[dict[str, Any]]) -> bool:
+        """Whether the server acknowledged the batch."""
+        await self.server.up.wait()
+        try:
+            answer = await http.post(f"{self.server.url}/v1/batch", json={"batch": messages})
+        except httpx.HTTPError:
+            return False
+        if answer.status_code == 200:
+            return True
+        assert answer.status_code in {429, 503}, answer.text
+        await asyncio.sleep(0.05)
+        return False
+
+
+@pytest.mark.slow
+async def test_a_server_killed_under_load_loses_nothing_it_acknowledged(server: Server, platforms: Client) -> None:
+    """Every acknowledged event has its verdicts, each order is accepted once, and ledger and platforms agree."""
+    chance = random.Random(SEED)
+    load = Load(server)
+    began = time.monotonic()
+    await server.start()
+    clients = [asyncio.create_task(load.run(client)) for client in range(CLIENTS)]
+    under_load = 0
+    for _ in range(KILLS):
+        before = len(load.acknowledged)
+        await asyncio.sleep(chance.uniform(*SECONDS_UP))
+        await server.kill()
+        under_load += len(load.acknowledged) > before
+        await server.start()
+    load.stopping = True
+    await asyncio.gather(*clients)
+
+    deadline = time.monotonic() + PATIENCE
+    waiting = "SELECT (SELECT count(*) FROM backlog) + (SELECT count(*) FROM outbox)"
+    while (left := server.rows(waiting)[0][0]) > 0:
+        assert time.monotonic() < deadline, f"{left} requests and signals still wait (seed {SEED})"
+        await asyncio.sleep(0.1)
+    await server.stop()
+
+    known = {key.removeprefix("web:") for (key,) in server.rows("SELECT message_key FROM events")}
+    assert set(load.acknowledged) <= known, f"seed {SEED}"
+    ledger = server.rows("SELECT e.message_key, l.destination, l.verdict, l.platform_event, l.platform_id FROM ledger l "
+                         "JOIN events e ON e.id = l.event")  # fmt: skip
+    verdicts = Counter((destination, verdict) for _, destination, verdict, *_ in ledger)
+    assert {"accepted", "withheld"} >= {verdict for _, verdict in verdicts}, f"seed {SEED}: {verdicts}"
+    rows = Counter(key for key, *_ in ledger)
+    assert all(rows[f"web:{message}"] == 2 for message in load.acknowledged), f"seed {SEED}"
+
+    merged = 0
+    for destination, purchase in (("tiktok", "Purchase"), ("pinterest", "checkout")):
+        ours = Counter((event, each) for _, to, verdict, event, each in ledger if to == destination and verdict == "accepted")
+        theirs = platforms.ids(destination)
+        received = platforms.received(destination)
+        assert set(ours) == theirs, f"seed {SEED}: {destination}"
+        assert all(count == 1 for count in ours.values()), f"seed {SEED}: {destination}"
+        assert received["accepted"] == received["distinct_ids"] == len(theirs), f"seed {SEED}: {destination}"
+        orders = {each.removesuffix(":order-completed") for event, each in theirs if event == purchase}
+        assert load.orders == orders, f"seed {SEED}: {destination}"
+        merged += received["deduplicated"]
+
+    assert under_load >= KILLS - 2, "most kills must find the server at work"
+    accepted = verdicts["tiktok", "accepted"] + verdicts["pinterest", "accepted"]
+    signals, merged_words = sum(verdicts.values()), f"{merged:,} repeats merged by the platforms"
+    print(
+        f"\nkill -9: {KILLS} kills in {time.monotonic() - began:.0f} s (seed {SEED}); "
+        f"{len(load.acknowledged):,} messages acknowledged, {load.sent_again} batches sent again, {len(load.orders):,} orders; "
+        f"{signals:,} signals, {accepted:,} accepted, {merged_words}"
+    )
