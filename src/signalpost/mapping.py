@@ -37,7 +37,7 @@ class Field(Struct, frozen=True, kw_only=True):
     many: bool = False
     """The platform wants a list even of a key a person has once."""
     person: bool = False
-    """Read from the person, so it may become known after the event; `enrich` fills it in later."""
+    """Made of match keys though it has no `key` of its own; `enrich` fills these in when they are learned later."""
     setting: str | None = None
     """The destination's option that is sent where `read` gives nothing."""
     clean_setting: Callable[[object], str | None] = normalize.text
@@ -144,16 +144,12 @@ class Render:
         return self._render(signal)
 
     def enrich(self, body: bytes, signal: Signal) -> bytes:
-        """A waiting event with what is known of its person by now; of the signal only the person is read.
+        """A waiting event with the match keys its person has by now; of the signal only the person is read.
 
-        All else stays, byte for byte. Match keys are replaced (what is known now includes what was known then); click
-        ids are only filled in where there was none, because the one known at the time is the one that led to the event.
+        All else stays, byte for byte. So do click ids: the one known when the event was decided is the one that led to
+        it, and a person remembers only the newest, so a later look would depend on how the stream was cut into batches.
         """
         event = _decode(body)
-        if TIME in event:
-            # The caller need not know the event any more: what matters of it, when it happened, stands in the body.
-            happened = msgspec.json.decode(event[TIME], type=int) * 1000 + 999
-            signal = replace(signal, event=replace(signal.event, time=happened))
         objects: dict[str, dict[str, Any]] = {}
         changed: set[str] = set()
         for row in self._known_later:
@@ -165,7 +161,7 @@ class Render:
                 objects[parent] = msgspec.json.decode(event[parent]) if parent in event else {}
             known = objects[parent]
             value = [value] if row.many else value
-            if known.get(name) != value and (row.key is not None or name not in known):
+            if known.get(name) != value:
                 known[name] = value
                 changed.add(parent)
         for parent in changed:
@@ -180,9 +176,6 @@ def compile(destination: Declared, options: config.Destination) -> Render:  # no
     """
     return Render(destination, options)
 
-
-TIME = "event_time"
-"""What the platforms call the event's time, Unix seconds."""
 
 _encode = msgspec.json.encode
 _ENCODERS = {

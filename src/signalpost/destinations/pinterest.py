@@ -241,7 +241,6 @@ FIELDS: Final = (
     Field(
         path="user_data.click_id",
         read=readers.click("epik", days=365),
-        person=True,
         doc="Pinterest's click id (epik, _epik), from a page's address, properties or context; kept for a year.",
     ),
     Field(

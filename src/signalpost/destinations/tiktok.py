@@ -170,13 +170,11 @@ FIELDS: Final = (
     Field(
         path="user.ttclid",
         read=readers.click("ttclid", days=28),
-        person=True,
         doc="TikTok's click id, from a page's address, properties or context; kept with the person for 28 days.",
     ),
     Field(
         path="user.ttp",
         read=readers.click("ttp", days=400),
-        person=True,
         doc="The pixel's _ttp cookie, from properties or context; kept with the person for 13 months.",
     ),
     Field(path="user.ip", read=readers.ip, doc="The person's public IP address: context.ip."),
