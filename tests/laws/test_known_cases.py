@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -175,9 +176,7 @@ def test_readings_kept_from_the_intake_change_nothing(
     flow.clear()
     fresh: dict[int, Reading] = {}
     for place, (received, messages) in enumerate(requests(history, request_of)):
-        position = flow.write(
-            lambda connection, received=received, messages=messages: batches.append(connection, received, messages)
-        )
+        position = flow.write(partial(batches.append, received=received, messages=messages))
         if place % 4 <= kept:
             fresh[position] = sources.read(received)
     while (made := flow.database.look(lambda connection: pipeline.step(connection, flow.plan, NOW, batch_of, fresh))) is not None:
