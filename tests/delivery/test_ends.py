@@ -184,3 +184,19 @@ async def test_purchases_leave_before_everything_else(embedded: Database, platfo
         names = [seen["event_name"] for seen in reversed(latest)]
         assert 102 == len(names)
         assert ["Purchase", "InitiateCheckout", "ViewContent"] == names[:3]
+
+
+async def test_two_processes_may_serve_one_postgresql(database: Database, platforms: Client) -> None:
+    """Two workers on one database share the work: every order is accepted once on each platform and sent by one of them."""
+    if database.embedded:
+        pytest.skip("an SQLite file belongs to one process: `signalpost serve` takes a lock")
+    second = Database(database.address)
+    async with working(database, platforms) as one, working(second, platforms) as two:
+        for number in range(0, 100, 2):
+            await asyncio.gather(one.take(order(number)), two.take(order(number + 1)))
+        await one.settled(100)
+
+        assert {"accepted": 200} == one.verdicts()
+        one.agrees()
+        assert 0 == platforms.received("tiktok")["deduplicated"] + platforms.received("pinterest")["deduplicated"]
+    second.close()
