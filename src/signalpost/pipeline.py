@@ -34,6 +34,12 @@ SLOTS = 64
 
 SIGNAL_KINDS = frozenset({"track", "page", "screen"})
 PAGE_NAMES = {"page": "Page Viewed", "screen": "Screen Viewed"}
+NOTES = {
+    "device": "A device for push messages: accepted and ignored.",
+    "group": "A group or object: accepted and ignored.",
+}
+"""What is said of events that are kept and change nothing."""
+
 PURCHASE = "Order Completed"
 WITH_ORDER_ID = frozenset({PURCHASE, "Order Placed", "Order Refunded", "Order Cancelled"})
 """Events that happen once an order: their platform id comes from the order, so that every source gives the same."""
@@ -239,7 +245,8 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
             said[fact] = answer
     person = person_of(arrived, event, said, work)
     if not is_signal:
-        made.events.append((number, key, event.kind, name, person.id, None, event.time, event.received_at, None))
+        note = NOTES.get(event.kind)
+        made.events.append((number, key, event.kind, name, person.id, None, event.time, event.received_at, note))
         return
     order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
     made.events.append(
@@ -312,7 +319,10 @@ def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Decid
     state, made, rules = work.state, work.made, work.plan.workspace.identity
     if not arrived.keys:
         return identity.learn(Person(id=0), event, (), said)
-    own = arrived.keys + arrived.previous if arrived.previous else arrived.keys
+    own = arrived.keys
+    if arrived.previous:
+        # An unknown id that somebody is said to have had is no id to remember, unless it is a browser's, which may speak again.
+        own += tuple(key for key in arrived.previous if key in state.owners or key[0] == "anonymous_id")
     found = identity.stitch(
         own, state.owners, state.people, explicit=event.kind == "merge", merge_on=rules.merge_on, most=rules.max_identifiers
     )
@@ -332,7 +342,7 @@ def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Decid
         return exercise_right(person, event, work)
     if person.suppressed_at:
         return person
-    learned = identity.learn(person, event, own if event.kind == "merge" else arrived.keys, said)
+    learned = identity.learn(person, event, own, said)
     if learned is not person:
         state.people[learned.id] = learned
         work.changed[learned.id] = None
