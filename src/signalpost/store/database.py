@@ -7,12 +7,13 @@ writer's thread (several waiting pieces of work share one commit: group commit),
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -210,6 +211,11 @@ class _Work:
         self.done: Future[Any] = Future()
 
 
+def _refuse(work: _Work, error: Exception) -> None:
+    with contextlib.suppress(InvalidStateError):  # it was told already, or whoever asked has gone
+        work.done.set_exception(error)
+
+
 class Database:
     """One open database: a writer thread and readers. Open with `Database.open`, close with `close`."""
 
@@ -263,9 +269,11 @@ class Database:
                 try:
                     answer = work.run(connection)
                 except Exception as error:  # noqa: BLE001  (it is handed to whoever asked for the work)
-                    connection.script("ROLLBACK TO SAVEPOINT piece")
-                    if not work.done.cancelled():
-                        work.done.set_exception(told(error))
+                    try:
+                        connection.script("ROLLBACK TO SAVEPOINT piece")
+                    except Exception:  # noqa: BLE001  (a full disk or a lost server took the whole transaction with it)
+                        raise error from None
+                    _refuse(work, told(error))
                 else:
                     answers.append((work, answer))
                 connection.script("RELEASE SAVEPOINT piece")
@@ -274,12 +282,13 @@ class Database:
             self._abandon(group, error)
             return
         for work, answer in answers:
-            if not work.done.cancelled():
+            with contextlib.suppress(InvalidStateError):  # whoever asked has gone
                 work.done.set_result(answer)
 
     def _abandon(self, group: list[_Work], error: Exception) -> None:
         try:
-            self._writer.script("ROLLBACK")
+            if not isinstance(self._writer, SqliteConnection) or self._writer.raw.in_transaction:
+                self._writer.script("ROLLBACK")
         except Exception:  # noqa: BLE001  (the transaction is gone already, or the connection is: open a new one)
             try:
                 self._writer.close()
@@ -287,8 +296,7 @@ class Database:
             except Exception as again:  # noqa: BLE001  (told to the callers below; the next work tries again)
                 error = again
         for work in group:
-            if not work.done.done():
-                work.done.set_exception(StoreError(f"The database did not take the change: {error}."))
+            _refuse(work, StoreError(f"The database did not take the change: {error}."))
 
     def submit(self, work: Callable[[Connection], Answer]) -> Future[Answer]:
         """Queue work for the writer; the future is done after the commit that holds it."""
