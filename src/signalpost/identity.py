@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -67,12 +66,6 @@ TRAITS: dict[str, tuple[str, ...]] = {
     "gender": ("gender",),
 }
 """Fact -> where clients write it in a person's traits; the first present counts."""
-
-CLICK_PARAMETERS = {"ttclid": "ttclid", "epik": "epik", "_epik": "epik", "_ttp": "ttp", "ttp": "ttp"}
-"""Names in a URL's query, in properties or in context -> the click id they carry."""
-
-
-_CLICK_NAMES = frozenset(CLICK_PARAMETERS)
 
 
 class Stitch(Struct, frozen=True, kw_only=True, gc=False):
@@ -291,30 +284,6 @@ def _given_traits(facts: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def clicks(event: Event) -> dict[str, str]:
-    """Click ids in the page's address or the event: ttclid, ttp, epik; an explicit property beats the address."""
-    found: dict[str, str] = {}
-    page = event.context.get("page")
-    if isinstance(page, dict):
-        for name in ("url", "search"):
-            address = page.get(name)
-            if isinstance(address, str) and ("ttclid=" in address or "epik=" in address):
-                try:
-                    query = urlsplit(address).query if name == "url" else address.lstrip("?")
-                except ValueError:
-                    continue  # not an address; nothing to read
-                for parameter, values in parse_qs(query).items():
-                    if parameter in CLICK_PARAMETERS:
-                        found.setdefault(CLICK_PARAMETERS[parameter], values[0])
-    for place in (event.context, event.properties):
-        if not _CLICK_NAMES.isdisjoint(place):
-            for parameter, name in CLICK_PARAMETERS.items():
-                value = place.get(parameter)
-                if isinstance(value, str) and value.strip().lower() not in BLOCKED:
-                    found[name] = value.strip()
-    return found
-
-
 def _devices(event: Event) -> dict[str, str]:
     device = event.context.get("device")
     if not isinstance(device, dict):
@@ -368,7 +337,7 @@ def learn(person: Person, event: Event, own: tuple[Identifier, ...], said: Mappi
     for facts in (event.traits, event.context.get("traits")):
         if facts and isinstance(facts, dict):
             traits = _hear_traits(traits, facts, at)
-    found = clicks(event)
+    found = normalize.click_ids(event.properties, event.context)
     click_ids = _told(person.clicks, found, at) if found else person.clicks
     devices = _told(person.devices, _devices(event), at) if "device" in event.context else person.devices
     consent = _told(person.consent, said, at) if said else person.consent

@@ -476,6 +476,9 @@ CLICK_IDS: dict[str, tuple[str, ...]] = {
 """Our name -> how it is called in an address, in properties and in context. `_ttp` and `_epik` are cookies' names."""
 
 
+_SPELLINGS = frozenset(spelling for spellings in CLICK_IDS.values() for spelling in spellings)
+
+
 def click_ids(properties: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, str]:
     """The click and browser ids an event carries: in its page's address first, then in its properties and context."""
     page = context.get("page")
@@ -487,6 +490,8 @@ def click_ids(properties: Mapping[str, Any], context: Mapping[str, Any]) -> dict
     url = properties.get("url")
     if url.__class__ is str and ("ttclid=" in url or "epik=" in url):
         _take_from_address(url, found)
+    if _SPELLINGS.isdisjoint(properties) and _SPELLINGS.isdisjoint(context):
+        return found
     for own, spellings in CLICK_IDS.items():
         if own not in found:
             for spelling in spellings:
