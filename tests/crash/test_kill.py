@@ -239,6 +239,8 @@ async def test_a_server_killed_under_load_loses_nothing_it_acknowledged(server: 
         assert load.orders == orders, f"seed {SEED}: {destination}"
         merged += received["deduplicated"]
 
+    counted = dict(server.rows("SELECT destination, sum(signals) FROM rollups WHERE verdict = 'accepted' GROUP BY destination"))
+    assert counted == {each: verdicts[each, "accepted"] for each in ("tiktok", "pinterest")}, f"seed {SEED}: the counters"
     assert under_load >= KILLS - 2, "most kills must find the server at work"
     accepted = verdicts["tiktok", "accepted"] + verdicts["pinterest", "accepted"]
     signals, merged_words = sum(verdicts.values()), f"{merged:,} repeats merged by the platforms"

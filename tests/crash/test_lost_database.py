@@ -165,6 +165,8 @@ async def test_connections_cut_in_mid_commit_lose_nothing(postgres: str, platfor
     assert {"accepted", "withheld"} >= verdicts.keys(), f"seed {SEED}: {verdicts}"
     events, distinct = rows("SELECT count(*), count(DISTINCT event) FROM ledger")[0]
     assert events == 2 * distinct
+    counted = rows("SELECT sum(signals) FROM rollups WHERE verdict = 'accepted'")[0][0]
+    assert verdicts["accepted"] == counted, f"seed {SEED}: the counters say {counted}"
     assert ended >= CUTS
     print(
         f"\nconnections cut: {CUTS} times, {ended} connections (seed {SEED}); {len(acknowledged) * BATCH:,} orders acknowledged, "

@@ -94,8 +94,16 @@ def lease_new(made: Decision, destination: str, *, until: int) -> list[Leased]:
 
 
 def settle(connection: Connection, sent: Sent, fates: Sequence[Fate], breaker: Breaker) -> None:
-    """Write what became of the signals of one request, all in the caller's transaction."""
+    """Write what became of the signals of one request, all in the caller's transaction.
+
+    Only of those still in the outbox: when the answer to a commit was lost it may have been written already, and what was
+    settled by somebody else after a lease ended is settled.
+    """
     now, destination = sent.ended_at, sent.destination
+    present = {row for (row,) in connection.rows("outbox_present", [fate.signal.id for fate in fates])}
+    fates = [fate for fate in fates if fate.signal.id in present]
+    if not fates:
+        return
     request = connection.rows(
         "request_add",
         destination,

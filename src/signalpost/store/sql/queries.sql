@@ -156,6 +156,9 @@ UPDATE outbox SET leased_until = 0 WHERE leased_until > 0
 -- name: outbox_done
 DELETE FROM outbox WHERE id = ?
 
+-- name: outbox_present (of these)
+SELECT id FROM outbox WHERE id {in_numbers}
+
 -- name: outbox_next_due
 SELECT min(CASE WHEN leased_until > due_at THEN leased_until ELSE due_at END) FROM outbox WHERE destination = ?
 
@@ -272,3 +275,6 @@ SELECT count(*) FROM events
 
 -- name: journal_held (which of these requests are still there)
 SELECT position FROM journal WHERE position {in_numbers}
+
+-- name: merges_forget (an erased person's records before merges)
+UPDATE merges SET snapshot = NULL WHERE person = ? OR other = ?
