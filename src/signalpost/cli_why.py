@@ -93,7 +93,7 @@ def lines(told: story.Story, zone: ZoneInfo) -> list[Text]:
         made.append(_line("", each.sentence))
         if each.advice:
             made.append(_line("what to do", each.advice))
-        if each.platform_event:
+        if each.platform_event and each.verdict != "withheld":
             made.append(_line("sent as", f"{each.platform_event}, id {each.platform_id or '-'}"))
         for step in each.steps:
             made.append(_line("before", f"{moment(step.at)} {step.verdict}: {step.sentence or step.reason or ''}"))

@@ -84,10 +84,6 @@ REASONS: dict[str, Reason] = {
         sentence="Nothing in this event or known of the person lets the platform recognise anybody.",
         advice="Pass e-mail, phone or user id, or the browser's IP and user agent, with the event.",
     ),
-    "not_renderable": Reason(
-        sentence="The event could not be written in the platform's form.",
-        advice="Please report this with the message id: it is a defect of Signalpost.",
-    ),
 }
 
 
@@ -147,7 +143,6 @@ def withheld(
     event: Event,
     person: Person,
     order: Order,
-    platform_event: str | None,
     counts: bool,
     paused: bool,
     production: bool,
@@ -161,8 +156,6 @@ def withheld(
     now: int,
 ) -> str | None:
     """The first reason (a key of `REASONS`) this event must not go to this platform; None when it may."""
-    if platform_event is None:
-        return "not_mapped"
     if not counts:
         return "other_source"
     if paused:

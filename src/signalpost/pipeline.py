@@ -44,8 +44,8 @@ PURCHASE = "Order Completed"
 WITH_ORDER_ID = frozenset({PURCHASE, "Order Placed", "Order Refunded", "Order Cancelled"})
 """Events that happen once an order: their platform id comes from the order, so that every source gives the same."""
 
-PRESENT = 300_000
-"""Clock skew (ms) that is forgiven: an event up to five minutes ahead happened when it was received."""
+PRESENT = 600_000
+"""Clock skew (ms) that is forgiven: an event up to ten minutes ahead happened when it was received."""
 
 
 class Route(Struct, frozen=True):
@@ -238,77 +238,97 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         return
     if event.received_at < event.time <= event.received_at + PRESENT:
         event = replace(event, time=event.received_at)
-    said = {}
-    for fact, find in (("advertising", plan.advertising), ("limited_data_use", plan.limited)):
-        answer = gates.truth(find(event))
-        if answer is not None:
-            said[fact] = answer
+    said = said_by(event, plan)
     person = person_of(arrived, event, said, work)
     if not is_signal:
-        note = NOTES.get(event.kind)
-        made.events.append((number, key, event.kind, name, person.id, None, event.time, event.received_at, note))
+        row = (number, key, event.kind, name, person.id, None, event.time, event.received_at, NOTES.get(event.kind))
+        made.events.append(row)
         return
     order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
     made.events.append(
         (number, key, event.kind, name, person.id, order.id, event.time, event.received_at, order.value_from or None)
     )
-    purchase = name == PURCHASE
-    counted = known_order(order.id, person.id, event.time, number, work) if purchase and order.id else None
-    allowed = said.get("advertising")
+    counted = known_order(order.id, person.id, event.time, number, work) if name == PURCHASE and order.id else None
+    allowed, limited = consent_of(said, person, plan)
+    for route in plan.routes:
+        platform_event = route.events.get(name)
+        if platform_event is None:
+            withhold(made, number, route, name, None, order, "not_mapped")
+            continue
+        signal = Signal(
+            event=event,
+            name=name,
+            platform_event=platform_event,
+            event_id=platform_id(route, event, name, order, counted),
+            person=person,
+            order=order,
+            limited=limited,
+            test=route.test,
+        )
+        duplicate = counted is not None and route.name in counted.sent
+        reason = objection(signal, route, plan, allowed=allowed, duplicate_order=duplicate, now=made.now)
+        if reason is not None:
+            withhold(made, number, route, name, platform_event, order, reason[0], reason[1])
+            continue
+        if counted is not None:
+            counted.sent.add(route.name)
+            if counted.key not in work.counted:
+                work.counted[counted.key] = counted
+                remember_order(counted, work)
+        work.pending.append(Pending(route, signal, person.id, number, len(made.ledger)))
+        made.ledger.append(())
+
+
+def objection(
+    signal: Signal, route: Route, plan: Plan, *, allowed: bool, duplicate_order: bool, now: int
+) -> tuple[str, str | None] | None:
+    """Why this signal must not go to this destination: (reason, a sentence if the reason's own does not say it); None: it may."""
+    event, name = signal.event, signal.name
+    source = plan.counted_source.get(name)
+    reason = gates.withheld(
+        event=event,
+        person=signal.person,
+        order=signal.order,
+        counts=source is None or source == event.source,
+        paused=route.paused,
+        production=plan.production,
+        allowed=allowed,
+        purchase=name == PURCHASE,
+        duplicate_order=duplicate_order,
+        valued=name in route.valued,
+        currencies=route.platform.currencies,
+        oldest_ms=route.oldest_ms,
+        future_ms=route.platform.limits.future_ms,
+        now=now,
+    )
+    if reason is not None:
+        return reason, None
+    own = route.platform.objection(signal, route.settings)
+    if own is not None:
+        return own
+    return None if route.platform.identified(signal.person, signal) else ("no_identifier", route.platform.identifier_hint)
+
+
+def said_by(event: Event, plan: Plan) -> dict[str, bool]:
+    """What the event says of consent: advertising, limited_data_use; nothing for what it does not say."""
+    said = {}
+    for fact, find in (("advertising", plan.advertising), ("limited_data_use", plan.limited)):
+        answer = gates.truth(find(event))
+        if answer is not None:
+            said[fact] = answer
+    return said
+
+
+def consent_of(said: Mapping[str, bool], person: Person, plan: Plan) -> tuple[bool, bool]:
+    """(advertising is allowed, data use is limited): what this event says, else what the person said last, else the default."""
+    allowed, limited = said.get("advertising"), said.get("limited_data_use")
     if allowed is None:
         remembered = person.consent.get("advertising")
         allowed = remembered[0] if remembered else plan.workspace.consent.unknown == "granted"
-    limited = said.get("limited_data_use")
     if limited is None:
         remembered = person.consent.get("limited_data_use")
         limited = remembered[0] if remembered else False
-    source = plan.counted_source.get(name)
-    counts = source is None or source == event.source
-    for route in plan.routes:
-        platform_event = route.events.get(name)
-        reason = gates.withheld(
-            event=event,
-            person=person,
-            order=order,
-            platform_event=platform_event,
-            counts=counts,
-            paused=route.paused,
-            production=plan.production,
-            allowed=allowed,
-            purchase=purchase,
-            duplicate_order=counted is not None and route.name in counted.sent,
-            valued=name in route.valued,
-            currencies=route.platform.currencies,
-            oldest_ms=route.oldest_ms,
-            future_ms=PRESENT,
-            now=made.now,
-        )
-        if reason is None and platform_event is not None:
-            signal = Signal(
-                event=event,
-                name=name,
-                platform_event=platform_event,
-                event_id=platform_id(route, event, name, order, counted),
-                person=person,
-                order=order,
-                limited=limited,
-                test=route.test,
-            )
-            objection = route.platform.objection(signal, route.settings)
-            if objection is not None:
-                withhold(made, number, route, name, platform_event, order, objection[0], objection[1])
-                continue
-            if route.platform.identified(person, signal):
-                if counted is not None:
-                    counted.sent.add(route.name)
-                    if counted.key not in work.counted:
-                        work.counted[counted.key] = counted
-                        remember_order(counted, work)
-                work.pending.append(Pending(route, signal, person.id, number, len(made.ledger)))
-                made.ledger.append(())
-                continue
-            reason = "no_identifier"
-        withhold(made, number, route, name, platform_event, order, reason or "not_mapped")
+    return allowed, limited
 
 
 # ---- whose -----------------------------------------------------------------------------------------------------------------

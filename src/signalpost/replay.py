@@ -79,18 +79,23 @@ def candidates(
 
 
 def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, chosen: Sequence[Candidate], *, now: int) -> int:
-    """Put the chosen signals back into the outbox, written anew with what is now known of their people; gives how many."""
+    """Put the chosen signals back into the outbox, written anew with what is now known of their people; gives how many.
+
+    The gates are asked again: who was suppressed or erased, or withdrew consent, since then stays out.
+    """
     taken = 0
     workspace = plan.workspace
     for candidate in chosen:
         if candidate.risk in {"too old", "request gone"}:
             continue
         event = _event(connection, candidate.event, plan)
-        if event is None or not connection.run("ledger_reopen", candidate.event, route.name):
+        if event is None:
             continue
-        person_id = int(connection.rows("event_by_id", candidate.event)[0][4])
-        person = batches.people(connection, [person_id]).get(person_id, Person(id=0))
+        person_id, person = _person(connection, int(connection.rows("event_by_id", candidate.event)[0][4]))
+        if person is None:
+            continue  # erased: nothing about them may leave
         order = orders.read(event, definition=workspace.order_value, default_currency=workspace.currency)
+        allowed, limited = pipeline.consent_of(pipeline.said_by(event, plan), person, plan)
         signal = Signal(
             event=event,
             name=candidate.name,
@@ -98,8 +103,13 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
             event_id=candidate.event_id,
             person=person,
             order=order,
+            limited=limited,
             test=route.test,
         )
+        if pipeline.objection(signal, route, plan, allowed=allowed, duplicate_order=False, now=now) is not None:
+            continue
+        if not connection.run("ledger_reopen", candidate.event, route.name):
+            continue
         connection.run("trace_add", candidate.event, route.name, now, candidate.verdict, "replay", candidate.why, None)
         connection.run_many(
             "outbox_add",
@@ -125,6 +135,18 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
         )
         taken += 1
     return taken
+
+
+def _person(connection: Connection, number: int) -> tuple[int, Person | None]:
+    """Who the person of an event is today, following merges; None when they were erased since."""
+    if number == 0:
+        return 0, Person(id=0)
+    for _ in range(100):
+        became = next((row[1] for row in connection.rows("merges_of", number, number) if row[2] == number and row[3]), None)
+        if became is None:
+            break
+        number = became
+    return number, batches.people(connection, [number]).get(number)
 
 
 def _event(connection: Connection, number: int, plan: pipeline.Plan) -> Event | None:

@@ -73,6 +73,8 @@ CREATE TABLE merges (
     at          BIGINT NOT NULL,
     PRIMARY KEY (event, person, other)
 );
+CREATE INDEX merges_person ON merges (person);
+CREATE INDEX merges_other ON merges (other);
 
 -- Purchases already counted, by order id; an id the shop used twice has two rows.
 CREATE TABLE orders (
