@@ -1,14 +1,14 @@
 """Every error Signalpost raises, as one tree; each carries the sentence an operator reads.
 
-    SignalpostError
-    ├── ConfigError          the workspace file has mistakes (all of them, with lines)
-    ├── RequestError         a client's request is refused; carries the HTTP status and the code
-    │   ├── Unauthorized     401
-    │   ├── Unreadable       400
-    │   ├── TooLarge         413
-    │   └── Overloaded       429 or 503, with Retry-After
-    ├── StoreError           the database cannot do what was asked
-    └── TransportError       no answer from the other side; says whether the request may have reached it
+SignalpostError
+├── ConfigError          the workspace file has mistakes (all of them, with lines)
+├── RequestError         a client's request is refused; carries the HTTP status and the code
+│   ├── Unauthorized     401
+│   ├── Unreadable       400
+│   ├── TooLarge         413
+│   └── Overloaded       429 or 503, with Retry-After
+├── StoreError           the database cannot do what was asked
+└── TransportError       no answer from the other side; says whether the request may have reached it
 """
 
 from __future__ import annotations

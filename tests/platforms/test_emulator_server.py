@@ -88,9 +88,7 @@ def test_the_bench_mode_counts_like_the_strict_one(cheap: Client) -> None:
         assert cheap.track(*[tiktok_event(str(n)) | strange for n in range(50)]).json()["code"] == 0
         answer = cheap.create(*[pinterest_event(str(n)) | strange for n in range(50)]).json()
         assert answer["num_events_processed"] == len(answer["events"]) == 50
-    cheap.create(
-        pinterest_event("off", action_source="offline"), pinterest_event("off", action_source="offline")
-    )
+    cheap.create(pinterest_event("off", action_source="offline"), pinterest_event("off", action_source="offline"))
     cheap.track(tiktok_event("t"), test_event_code="TEST1")
     cheap.create(pinterest_event("t"), query="?test=true")
     tiktok, pinterest = cheap.received("tiktok"), cheap.received("pinterest")
@@ -166,9 +164,7 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
-PATHS = st.sampled_from(
-    ["user", "user_data", "properties", "custom_data", "event_time", "event_id", "page", "data", "contents"]
-)
+PATHS = st.sampled_from(["user", "user_data", "properties", "custom_data", "event_time", "event_id", "page", "data", "contents"])
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -159,9 +159,7 @@ FAILED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "message"), FAILED.values(), ids=FAILED.keys())
-def test_what_breaks_the_prose_fails_its_event_only(
-    platforms: Client, changes: dict[str, Any], message: str
-) -> None:
+def test_what_breaks_the_prose_fails_its_event_only(platforms: Client, changes: dict[str, Any], message: str) -> None:
     """What only the prose forbids fails that event with a sentence; its neighbours are processed."""
     bad = checkout(**({"event_id": "bad"} | changes))
     answer = platforms.create(checkout("a"), bad, checkout("b"))
@@ -193,9 +191,7 @@ WARNED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "warning"), WARNED.values(), ids=WARNED.keys())
-def test_oddities_are_processed_with_a_warning(
-    platforms: Client, changes: dict[str, Any], warning: str
-) -> None:
+def test_oddities_are_processed_with_a_warning(platforms: Client, changes: dict[str, Any], warning: str) -> None:
     """What is odd and not fatal is processed, and the answer says what is odd."""
     (told,) = outcomes(platforms, checkout(**changes))
     assert told["status"] == "processed"

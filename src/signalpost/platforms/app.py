@@ -109,9 +109,7 @@ class Emulators(Starlette):
             said = self._platform_of(platform).struck(fault)
         await self._carry_out(fault, said, scope, receive, send)
 
-    async def _carry_out(
-        self, fault: Fault, said: Answer, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _carry_out(self, fault: Fault, said: Answer, scope: Scope, receive: Receive, send: Send) -> None:
         """Spoil an answer on its way; `said` is what the platform would have answered."""
         match fault.asked.fault:
             case "reset":

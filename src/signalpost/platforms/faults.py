@@ -89,9 +89,7 @@ class Fault(msgspec.Struct, kw_only=True):
         """Return whether this fault concerns a request to `platform`; `check`: to a credential check."""
         if self.left == 0 or self.asked.platform not in {platform, "both"}:
             return False
-        if self.asked.fault in {"wrong_count", "code"} and (platform == "pinterest") != (
-            self.asked.fault == "wrong_count"
-        ):
+        if self.asked.fault in {"wrong_count", "code"} and (platform == "pinterest") != (self.asked.fault == "wrong_count"):
             return False
         scope = self.asked.scope or ("all" if self.asked.fault == "token_expired" else "events")
         return scope == "all" or (scope == "checks") == check

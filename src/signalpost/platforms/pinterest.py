@@ -375,18 +375,14 @@ class Pinterest:
         if unknown:
             warnings.append(f"user_data has unknown fields: {', '.join(unknown)[:200]}")
         warnings.extend(
-            f"user_data.{key} is the hash of an empty string"
-            for key in HASHED
-            if HASH_OF_NOTHING in user.get(key, ())
+            f"user_data.{key} is the hash of an empty string" for key in HASHED if HASH_OF_NOTHING in user.get(key, ())
         )
         empty = empty_path(event)
         if empty is not None:
             warnings.append(f"{'.'.join(empty)} is empty")
         return "; ".join(warnings) or None
 
-    def _record(
-        self, event: dict[str, Any], outcome: Outcome, now: int, rid: str, reason: str | None, *, warned: bool
-    ) -> None:
+    def _record(self, event: dict[str, Any], outcome: Outcome, now: int, rid: str, reason: str | None, *, warned: bool) -> None:
         name = event["event_name"]
         tally = self.received.tally(name)
         tally.warned += warned
@@ -447,9 +443,7 @@ class Pinterest:
         if not refusal.where:
             return said
         # Pinterest does not say where; a person reading a CI log wants to know. So it is beside the body.
-        return Answer(
-            said.status, said.body, (*said.headers, (b"x-emulator-path", _printable(refusal.where)))
-        )
+        return Answer(said.status, said.body, (*said.headers, (b"x-emulator-path", _printable(refusal.where))))
 
     def _say(self, status: int, content: Any, rid: str | None = None) -> Answer:
         return answer(status, content, (b"x-pinterest-rid", (rid or self._rid()).encode()))

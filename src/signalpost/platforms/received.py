@@ -74,9 +74,7 @@ class Received:
         seen[event_id] = now
         return True
 
-    def take(
-        self, source: str, events: Iterable[tuple[str, str | None]], now: int, *, tested: bool = False
-    ) -> None:
+    def take(self, source: str, events: Iterable[tuple[str, str | None]], now: int, *, tested: bool = False) -> None:
         """Count (event name, event id) pairs and remember their ids, nothing else: the bench mode's way."""
         name = tally = None
         seen: dict[str, int] = {}
@@ -102,11 +100,7 @@ class Received:
 
     def pairs(self) -> list[tuple[str, str, int]]:
         """Return (event name, event id, acceptance in epoch milliseconds) of each accepted id."""
-        return [
-            (event_name, event_id, at)
-            for (_, event_name), seen in self.ids.items()
-            for event_id, at in seen.items()
-        ]
+        return [(event_name, event_id, at) for (_, event_name), seen in self.ids.items() for event_id, at in seen.items()]
 
     def summary(self, *, event: str | None = None, event_id: str | None = None) -> dict[str, Any]:
         """Return the counts as JSON-ready values, of one event name or one event id when asked for."""

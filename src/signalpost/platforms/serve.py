@@ -96,9 +96,7 @@ def server(settings: Settings, *, ready: Callable[[], None]) -> Server:
     return Server(config, ready=ready)
 
 
-async def serve(
-    settings: Settings, host: str = "127.0.0.1", port: int = 0, ready: Ready | None = None
-) -> None:
+async def serve(settings: Settings, host: str = "127.0.0.1", port: int = 0, ready: Ready | None = None) -> None:
     """Serve until cancelled or signalled; `ready` is called once with the base URL."""
     listener, url = listen(host, port)
     running = server(settings, ready=lambda: ready(url) if ready is not None else None)

@@ -121,9 +121,7 @@ class TikTok:
         }
         definitions = schema()["$defs"]
         self._envelope = _validator({"$ref": "#/$defs/envelope"}, definitions)
-        self._event = {
-            source: _validator({"$ref": f"#/$defs/{source}"}, definitions) for source in self._sources
-        }
+        self._event = {source: _validator({"$ref": f"#/$defs/{source}"}, definitions) for source in self._sources}
         self._bare = msgspec.json.Decoder(BareBatch)
 
     def events(self, request: Request) -> Answer:
@@ -154,15 +152,11 @@ class TikTok:
         asked = fault.asked
         headers = () if asked.retry_after is None else ((b"retry-after", b"%d" % asked.retry_after),)
         if asked.fault == "rate_limit":
-            said = self._say(
-                asked.code or TOO_FREQUENT, asked.message or "Too many requests. Please retry in some time."
-            )
+            said = self._say(asked.code or TOO_FREQUENT, asked.message or "Too many requests. Please retry in some time.")
             return Answer(429, said.body, headers)
         if asked.fault == "token_expired":
             # A long-term token has no expiry, it is revoked; 40102 ("expired") can be asked for by `code`.
-            return self._say(
-                asked.code or BAD_TOKEN, asked.message or "Access token is incorrect or has been revoked."
-            )
+            return self._say(asked.code or BAD_TOKEN, asked.message or "Access token is incorrect or has been revoked.")
         if asked.fault == "code" and asked.code is not None:
             return self._say(asked.code, asked.message or "The emulator was asked to answer with this code.")
         said = self._say(asked.code or SYSTEM_ERROR, asked.message or "Internal service error.")
@@ -364,9 +358,7 @@ class TikTok:
     def _has_scopes(self, request: Request) -> bool:
         return same(request.headers.get(b"access-token", b"").decode("latin-1"), self.settings.tiktok_token)
 
-    def _say(
-        self, code: int, message: str, request_id: str | None = None, data: dict[str, Any] | None = None
-    ) -> Answer:
+    def _say(self, code: int, message: str, request_id: str | None = None, data: dict[str, Any] | None = None) -> Answer:
         content = {
             "code": code,
             "message": message,
