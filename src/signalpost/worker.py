@@ -230,6 +230,10 @@ class Dispatcher:
             platform_request=request_id,
         )
         await self._settle(sent, fates)
+        again = [fate.due_at for fate in fates if fate.verdict is None]
+        if again:
+            self._look_at = min(self._look_at, max(again))
+            self._wake.set()
         for fate in fates:
             if fate.verdict in {"accepted", "warned"}:
                 self.latencies.append(ended - fate.signal.received_at)
