@@ -147,7 +147,6 @@ def commit(connection: Connection, made: Decision) -> None:
     for person in made.dropped:
         connection.run("identifiers_drop", person)
         connection.run("person_drop", person)
-        connection.run("merges_forget", person, person)
     if made.merges:
         connection.run_many(
             "merge_add",

@@ -275,6 +275,3 @@ SELECT count(*) FROM events
 
 -- name: journal_held (which of these requests are still there)
 SELECT position FROM journal WHERE position {in_numbers}
-
--- name: merges_forget (an erased person's records before merges)
-UPDATE merges SET snapshot = NULL WHERE person = ? OR other = ?
