@@ -166,6 +166,28 @@ def test_what_waits_of_a_suppressed_person_is_withdrawn(flow: Flow, batch_of: in
         assert [] == [row for row in flow.rows("SELECT record FROM people") if ANN in bytes(row[0]).decode()]
 
 
+@pytest.mark.parametrize("batch_of", [1, 10])
+def test_a_deleted_person_is_nowhere_but_in_the_journal(flow: Flow, batch_of: int) -> None:
+    """After a deletion neither records, identifiers, waiting signals nor the merge log know who it was."""
+    flow.run(
+        [
+            identified(0, anonymousId="b1", traits={"email": "ann@shop.example"}),
+            identified(1, anonymousId="b2", traits={"phone": "+14155550100", "firstName": "Ann"}),
+            identified(2, userId="u1", traits={"email": "ann@shop.example"}),
+            ("web", {"type": "alias", "messageId": "m-3", "userId": "u1", "previousId": "b2"}),
+            bought(4, "1", anonymousId="b1"),
+            ("web", {"type": "track", "event": "User Deleted", "messageId": "m-5", "userId": "u1"}),
+        ],
+        batch_of=batch_of,
+    )
+
+    assert 1 <= flow.rows("SELECT count(*) FROM merges WHERE joined = 1")[0][0]
+    for table in ("people", "identifiers", "outbox", "merges", "ledger", "events", "orders"):
+        for row in flow.table(table, "1"):
+            told = " ".join(each.decode() if isinstance(each, bytes) else str(each) for each in row)
+            assert not any(fact in told for fact in ("ann@", ANN, "14155550100", "u1", "b2")), (table, row)
+
+
 @given(history=histories(), request_of=st.integers(1, 5), kept=st.integers(0, 3), batch_of=st.integers(1, 9))
 def test_readings_kept_from_the_intake_change_nothing(
     flow: Flow, history: list[Said], request_of: int, kept: int, batch_of: int

@@ -152,6 +152,9 @@ def commit(connection: Connection, made: Decision) -> None:
             "merge_add",
             [(*row[:5], None if row[5] is None else _encode(row[5]), row[6]) for row in made.merges],
         )
+    merged = made.dropped
+    while merged:  # the log says that they were merged, no longer what was known of them
+        merged = [other for (other,) in connection.rows("merge_forget", merged)]
     if made.owners:
         connection.run_many("identifier_set", [(_text(key), person) for key, person in made.owners.items()])
     if made.people:

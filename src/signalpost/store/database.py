@@ -224,10 +224,13 @@ class Database:
         self.embedded = not (address.startswith(("postgresql://", "postgres://")) or "host=" in address)
         if self.embedded and address != ":memory:":
             Path(address).expanduser().parent.mkdir(parents=True, exist_ok=True)
+        connection = None
         try:
-            self._writer = _connect(address)
-            self.version = migrate(self._writer)
+            self._writer = connection = _connect(address)
+            self.version = migrate(connection)
         except Exception as error:
+            if connection is not None:
+                connection.close()
             if not isinstance(error, OSError) and told(error) is error:
                 raise
             name = address if self.embedded else "on PostgreSQL"  # the address may hold a password

@@ -76,6 +76,9 @@ DELETE FROM people WHERE id = ?
 -- name: merge_add
 INSERT INTO merges (event, person, other, joined, why, snapshot, at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 
+-- name: merge_forget (what was known of those who were merged into these)
+UPDATE merges SET snapshot = NULL WHERE person {in_numbers} AND joined = 1 AND snapshot IS NOT NULL RETURNING other
+
 -- name: merges_of
 SELECT event, person, other, joined, why, at FROM merges WHERE person = ? OR other = ? ORDER BY event LIMIT 100
 
