@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -25,6 +26,11 @@ from signalpost.worker import now_ms
 Found = TypeVar("Found")
 WorkspaceOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")]
 
+
+TOGETHER = 500
+"""Signals that a replay takes up in one transaction: a running server writes in between."""
+
+DAY = 86_400_000
 
 # serve
 
@@ -127,7 +133,7 @@ def replay_signals(
     except ValueError as error:
         raise Misuse(f"--since {since}: write a time such as 90m, 36h or 3d.") from error
 
-    def work(database: Database) -> tuple[list[replay.Candidate], int, pipeline.Route]:
+    def work(database: Database) -> tuple[list[replay.Candidate], int, int, pipeline.Route]:
         slots = database.submit(lambda connection: batches.slots(connection, list(workspace.destinations))).result()
         plan = pipeline.plan(workspace, slots)
         route = next(route for route in plan.routes if route.name == destination)
@@ -138,15 +144,19 @@ def replay_signals(
         )
         chosen = [each for each in found if risky or each.risk in {"none", "merges"}]
         if not yes or not chosen:
-            return found, 0, route
-        taken = database.submit(lambda connection: replay.take_up(connection, plan, route, chosen, now=now_ms())).result()
-        return found, taken, route
+            return found, 0, 0, route
+        taken = 0
+        for start in range(0, len(chosen), TOGETHER):
+            part = chosen[start : start + TOGETHER]
+            taken += database.submit(partial(replay.take_up, plan=plan, route=route, chosen=part, now=now_ms())).result()
+        able = sum(each.risk not in {"too old", "request gone"} for each in chosen)
+        return found, taken, able - taken, route
 
-    found, taken, route = _with_database(workspace, work)
+    found, taken, left_out, route = _with_database(workspace, work)
     counts = {risk: sum(each.risk == risk for each in found) for risk in replay.RISKS}
     limits = route.platform.limits
     if as_json:
-        say_json({"destination": destination, "found": len(found), "risks": counts, "taken_up": taken})
+        say_json({"destination": destination, "found": len(found), "risks": counts, "taken_up": taken, "left_out": left_out})
         return
     table = Table(title=f"{len(found)} signals of {destination}: {', '.join(verdicts)}")
     for column in ("risk", "signals", "meaning"):
@@ -156,11 +166,13 @@ def replay_signals(
             table.add_row(risk, f"{count:,}", replay.RISKS[risk])
     Console().print(table)
     say(
-        f"{route.platform.title} takes events of up to {limits.oldest_ms // 86_400_000} days "
-        f"and recognises repeats for {limits.dedupe_ms // 3_600_000} hours."
+        f"{destination} sends events of up to {route.oldest_ms / DAY:g} days; {route.platform.title} "
+        f"recognises repeats for {limits.dedupe_ms // 3_600_000} hours."
     )
     if yes:
         say(Text(f"{taken:,} signals wait to be sent again.", style="green"))
+        if left_out:
+            say(f"{left_out:,} stay out: a rule of today forbids them, such as consent, suppression or a paused destination.")
     elif found:
         say("Nothing was changed. --yes takes up the safe ones, --risky --yes those that may count twice as well.")
 

@@ -6,6 +6,7 @@ A gate never changes anything; it gives the first reason that applies, in the or
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -120,14 +121,17 @@ def truth(value: Any) -> bool | None:
 
 def finder(paths: tuple[str, ...]) -> Callable[[Event], Any]:
     """Compiles dotted paths to a function: the value at the first present of them in an event; None when none is present."""
-    first = {
-        root: frozenset(path.split(".")[1] for path in paths if path.startswith(root + "."))
+    first = [
+        (attrgetter(root), names)
         for root in ("properties", "context", "traits")
-    }
-    properties, context, traits = first["properties"], first["context"], first["traits"]
+        if (names := frozenset(path.split(".")[1] for path in paths if path.startswith(root + ".")))
+    ]
 
     def find(event: Event) -> Any:
-        if context.isdisjoint(event.context) and properties.isdisjoint(event.properties) and traits.isdisjoint(event.traits):
+        for place, names in first:
+            if not names.isdisjoint(place(event)):
+                break
+        else:
             return None  # nearly every event: not one of the paths even begins
         for path in paths:
             value = lookup(event, path)

@@ -7,7 +7,6 @@ may use, so it never joins two people who have ids of their own. Everything here
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -81,11 +80,11 @@ class Stitch(Struct, frozen=True, kw_only=True, gc=False):
     """Keys that nobody had."""
 
 
-@lru_cache(maxsize=131_072)
 def _clean(kind: str, value: str, country: str, blocked: tuple[str, ...]) -> str | None:
     value = value.strip()
-    lowered = value.lower()
-    if lowered in BLOCKED or lowered in blocked or len(value) > 512:
+    if len(value) <= LONGEST_BLOCKED and value.lower() in BLOCKED:
+        return None
+    if (blocked and value.lower() in blocked) or len(value) > 512:
         return None
     if kind == "email":
         return normalize.email(value)
@@ -97,13 +96,19 @@ def _clean(kind: str, value: str, country: str, blocked: tuple[str, ...]) -> str
 def keys(identifiers: Iterable[Identifier], *, country: str, blocked: tuple[str, ...] = ()) -> tuple[Identifier, ...]:
     """The identifiers that can name a person, cleaned, strongest first, each once."""
     found: dict[Identifier, None] = {}
+    strongest, ordered = 0, True
     for kind, value in identifiers:
         cleaned = _clean(kind, value, country, blocked)
         if cleaned is not None:
             found[kind, cleaned] = None
-    if len(found) < 2:
-        return tuple(found)
-    return tuple(sorted(found, key=lambda key: STRENGTH[key[0]]))
+            strength = STRENGTH[kind]
+            ordered = ordered and strength >= strongest
+            strongest = strength
+    return tuple(found) if ordered else tuple(sorted(found, key=_strength))
+
+
+def _strength(key: Identifier) -> int:
+    return STRENGTH[key[0]]
 
 
 def named(event: Event) -> Iterable[Identifier]:

@@ -1,17 +1,19 @@
 """Taking up again what a platform refused or never clearly answered: what it would mean, and doing it.
 
-A replay is shown before it is done: how many the platform is too old for, and how many it might count twice because its
+A replay is shown before it is done: how many are too old for the platform, and how many it might count twice because its
 dedupe window has passed. The event id stays the one decided at intake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from signalpost import orders, pipeline, vocabulary
+from signalpost import identity, orders, pipeline, vocabulary
+from signalpost.delivery import SAFETY
 from signalpost.events import Event, Person, Signal
 from signalpost.store import batches
 from signalpost.store.database import Connection
@@ -29,7 +31,13 @@ class Candidate(Struct, frozen=True, kw_only=True):
     platform_event: str
     event_id: str
     verdict: str
+    reason: str | None
+    """The platform's code, or a key of `gates.REASONS`."""
     why: str
+    request: int | None
+    """The last request it went with, for the trace."""
+    first_attempt_at: int | None
+    """Since when it may be at the platform (epoch ms), where a repeat must still be recognised; None where it need not be."""
     risk: Literal["none", "merges", "may count twice", "too old", "request gone"]
 
 
@@ -45,33 +53,38 @@ RISKS = {
 def candidates(
     connection: Connection, route: pipeline.Route, *, verdicts: Sequence[str], reason: str | None, since: int, now: int
 ) -> list[Candidate]:
-    """What a replay of these verdicts would take up, each with its risk; oldest first."""
+    """What a replay of these verdicts would take up, each with its risk: the newest `MOST`, oldest first.
+
+    How long an unknown one may have been at the platform is counted from when it was decided: which of several attempts
+    arrived first is not known, and one that a crash cut off left no mark.
+    """
     found = []
-    limits = route.platform.limits
-    rows = connection.rows("ledger_find", route.name, list(verdicts), MOST)
+    window = int(route.platform.limits.dedupe_ms * SAFETY)
+    rows = connection.rows("ledger_find", route.name, list(verdicts), since, reason or "", reason or "", MOST)
     held = {
         position
         for (position,) in connection.rows("journal_held", sorted({row[0] >> pipeline.PLACES for row in rows}))
     }  # fmt: skip
-    for event, destination, verdict, why, sentence, platform_event, event_id, sent_at, time, name in rows:
-        if time < since or (reason is not None and why != reason):
-            continue
+    for event, verdict, code, sentence, platform_event, event_id, decided_at, request, time, name in reversed(rows):
         risk: Literal["none", "merges", "may count twice", "too old", "request gone"] = "none"
         if event >> pipeline.PLACES not in held:
             risk = "request gone"
         elif time < now - route.oldest_ms:
             risk = "too old"
         elif verdict == "unknown":
-            risk = "merges" if sent_at is not None and now < sent_at + limits.dedupe_ms else "may count twice"
+            risk = "merges" if now < decided_at + window else "may count twice"
         found.append(
             Candidate(
                 event=event,
-                destination=destination,
+                destination=route.name,
                 name=name,
                 platform_event=platform_event,
                 event_id=event_id,
                 verdict=verdict,
-                why=sentence or why or "",
+                reason=code,
+                why=sentence or code or "",
+                request=request,
+                first_attempt_at=decided_at if risk == "merges" else None,
                 risk=risk,
             )
         )
@@ -85,17 +98,20 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
     """
     taken = 0
     workspace = plan.workspace
+    chosen = [candidate for candidate in chosen if candidate.risk not in {"too old", "request gone"}]
+    events = _events(connection, [candidate.event for candidate in chosen], plan)
     for candidate in chosen:
-        if candidate.risk in {"too old", "request gone"}:
-            continue
-        event = _event(connection, candidate.event, plan)
-        if event is None:
-            continue
-        person_id, person = _person(connection, int(connection.rows("event_by_id", candidate.event)[0][4]))
+        known = connection.rows("event_by_id", candidate.event)
+        if candidate.event not in events or not known:
+            continue  # retention was quicker
+        # As it was kept: a clock a little ahead was set right at intake.
+        event = replace(events[candidate.event], time=int(known[0][6]))
+        said = pipeline.said_by(event, plan)
+        person_id, person = _person(connection, int(known[0][4]), event, said)
         if person is None:
             continue  # erased: nothing about them may leave
         order = orders.read(event, definition=workspace.order_value, default_currency=workspace.currency)
-        allowed, limited = pipeline.consent_of(pipeline.said_by(event, plan), person, plan)
+        allowed, limited = _consent(said, person, plan)
         signal = Signal(
             event=event,
             name=candidate.name,
@@ -110,7 +126,10 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
             continue
         if not connection.run("ledger_reopen", candidate.event, route.name):
             continue
-        connection.run("trace_add", candidate.event, route.name, now, candidate.verdict, "replay", candidate.why, None)
+        sentence = f"{candidate.why} Taken up again by a replay.".strip()
+        connection.run(
+            "trace_add", candidate.event, route.name, now, candidate.verdict, candidate.reason, sentence, candidate.request
+        )
         connection.run_many(
             "outbox_add",
             [
@@ -126,7 +145,7 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
                     now,
                     0,
                     0,
-                    None,
+                    candidate.first_attempt_at,
                     pipeline.micros(order.value),
                     order.currency if order.value is not None else None,
                     route.render(signal),
@@ -137,21 +156,33 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
     return taken
 
 
-def _person(connection: Connection, number: int) -> tuple[int, Person | None]:
-    """Who the person of an event is today, following merges; None when they were erased since."""
+def _person(connection: Connection, number: int, event: Event, said: Mapping[str, bool]) -> tuple[int, Person | None]:
+    """Who the person of an event is today, following merges; None when they were erased since.
+
+    Their click ids are those known when it happened: a later click did not lead to it.
+    """
+    stranger = identity.learn(Person(id=0), event, (), said)
     if number == 0:
-        return 0, Person(id=0)
-    for _ in range(100):
-        became = next((row[1] for row in connection.rows("merges_of", number, number) if row[2] == number and row[3]), None)
-        if became is None:
-            break
-        number = became
-    return number, batches.people(connection, [number]).get(number)
+        return 0, stranger
+    while became := connection.rows("merged_into", number):
+        number = became[0][0]
+    person = batches.people(connection, [number]).get(number)
+    if person is None:
+        return number, None
+    clicks = {name: click for name, click in person.clicks.items() if click[1] <= event.time}
+    return number, replace(person, clicks=clicks | stranger.clicks)
 
 
-def _event(connection: Connection, number: int, plan: pipeline.Plan) -> Event | None:
-    requests = batches.requests(connection, [number >> pipeline.PLACES])
-    for arrived in pipeline.read(requests, plan).arrived:
-        if arrived.id == number:
-            return arrived.event
-    return None
+def _consent(said: Mapping[str, bool], person: Person, plan: pipeline.Plan) -> tuple[bool, bool]:
+    """(advertising is allowed, data use is limited): neither what was said then nor what was said since may forbid it."""
+    then = pipeline.consent_of(said, person, plan)
+    since = pipeline.consent_of({}, person, plan) if person.consent else then
+    allowed = then[0] and ("advertising" not in person.consent or since[0])
+    return allowed, then[1] or since[1]
+
+
+def _events(connection: Connection, numbers: Sequence[int], plan: pipeline.Plan) -> dict[int, Event]:
+    """Events by their number, read again from the requests they came in."""
+    requests = batches.requests(connection, sorted({number >> pipeline.PLACES for number in numbers}))
+    wanted = set(numbers)
+    return {arrived.id: arrived.event for arrived in pipeline.read(requests, plan).arrived if arrived.id in wanted}

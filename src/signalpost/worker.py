@@ -34,7 +34,7 @@ log = structlog.get_logger("signalpost")
 LEASE_MS = 120_000
 """How long a signal in hand stays ours; longer than any request may take."""
 
-BATCH = 500
+BATCH = 100
 """Events the pipeline takes at once."""
 
 HAND_LIMIT = 4_000

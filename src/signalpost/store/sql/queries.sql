@@ -82,6 +82,9 @@ UPDATE merges SET snapshot = NULL WHERE person {in_numbers} AND joined = 1 AND s
 -- name: merges_of
 SELECT event, person, other, joined, why, at FROM merges WHERE person = ? OR other = ? ORDER BY event LIMIT 100
 
+-- name: merged_into (who a person became)
+SELECT person FROM merges WHERE other = ? AND joined = 1 ORDER BY event DESC LIMIT 1
+
 -- name: orders_known
 SELECT key, order_id, person, event, time, sent FROM orders WHERE order_id {in_texts} ORDER BY event
 
@@ -120,10 +123,11 @@ SELECT destination, verdict, coalesce(reason, ''), count(*) FROM ledger GROUP BY
 SELECT platform_event, platform_id, value, currency, verdict FROM ledger
 WHERE destination = ? AND verdict IN ('accepted', 'warned') ORDER BY event
 
--- name: ledger_find (what replay may take up again)
-SELECT l.event, l.destination, l.verdict, l.reason, l.sentence, l.platform_event, l.platform_id, l.sent_at, e.time, e.name
+-- name: ledger_find (what replay may take up again, newest first: verdicts, events since, reason where '' is any)
+SELECT l.event, l.verdict, l.reason, l.sentence, l.platform_event, l.platform_id, l.decided_at, l.request, e.time, e.name
 FROM ledger l JOIN events e ON e.id = l.event
-WHERE l.destination = ? AND l.verdict {in_texts} ORDER BY l.event LIMIT ?
+WHERE l.destination = ? AND l.verdict {in_texts} AND e.time >= ? AND (CAST(? AS TEXT) = '' OR l.reason = ?)
+ORDER BY l.event DESC LIMIT ?
 
 -- name: trace_add
 INSERT INTO ledger_trace (event, destination, at, verdict, reason, sentence, request) VALUES (?, ?, ?, ?, ?, ?, ?)
