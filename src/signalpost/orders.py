@@ -112,7 +112,7 @@ def _read_item(item_id: Any, name: Any, category: Any, brand: Any, variant: Any,
     )
 
 
-_known_item = lru_cache(maxsize=65_536, typed=True)(_read_item)
+_known_item = lru_cache(maxsize=16_384, typed=True)(_read_item)
 """A shop has some thousand products and writes them in every event: each is read once."""
 
 

@@ -588,21 +588,29 @@ def enrich(waiting: Sequence[Waiting], people: Mapping[int, Person], plan: Plan)
 # ---- gather and commit -----------------------------------------------------------------------------------------------------
 
 
-def step(
-    connection: Connection, plan: Plan, now: int, most: int, fresh: MutableMapping[int, Reading] | None = None
-) -> Decision | None:
-    """Gather the next batch of about `most` events and decide it; None when nothing is waiting.
+def take(
+    connection: Connection,
+    plan: Plan,
+    most: int,
+    fresh: MutableMapping[int, Reading] | None = None,
+    taken: Sequence[int] = (),
+) -> Batch | None:
+    """The next batch of about `most` events; None when nothing is waiting but what is `taken` already.
 
     `fresh` holds what the intake has just read, by position; the rest is read again from the journal, to the same events.
     """
-    positions = batches.next_positions(connection, most)
+    positions = batches.next_positions(connection, most, taken)
     if not positions:
         return None
     known = {position: fresh.pop(position) for position in positions if position in fresh} if fresh else {}
     missing = [position for position in positions if position not in known]
     for position, received in batches.requests(connection, missing) if missing else ():
         known[position] = sources.read(received)
-    batch = number([(position, known[position]) for position in positions], plan)
+    return number([(position, known[position]) for position in positions], plan)
+
+
+def resolve(connection: Connection, plan: Plan, batch: Batch, now: int) -> Decision:
+    """Gather what the batch can touch and decide it; batches must be committed in the order in which they are resolved."""
     state = gather(connection, batch)
     made = decide(batch, state, plan, now)
     known_before = [person.id for person in made.people if not _is_new(person.id, batch)]
@@ -613,6 +621,14 @@ def step(
             resolved = [replace(each, person=last_known_as(each.person, made.moved)) for each in waiting]
             made.enriched = enrich(resolved, state.people, plan)
     return made
+
+
+def step(
+    connection: Connection, plan: Plan, now: int, most: int, fresh: MutableMapping[int, Reading] | None = None
+) -> Decision | None:
+    """Take and resolve the next batch; None when nothing is waiting."""
+    batch = take(connection, plan, most, fresh)
+    return None if batch is None else resolve(connection, plan, batch, now)
 
 
 def last_known_as(person: int, moved: Sequence[tuple[int, int]]) -> int:

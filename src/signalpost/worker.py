@@ -334,26 +334,39 @@ class Worker:
 
     async def _process(self) -> None:
         most = BATCH
+        batch: pipeline.Batch | None = None
         while not self._stopping.is_set():
             self._arrived.clear()
             try:
-                made = await self.database.read(partial(self._step, most))
-                if made is None:
+                if batch is None:
+                    batch = await self.database.read(partial(self._take, most, ()))
+                if batch is None:
                     self.backlog = 0
                     self._fresh.clear()
                     most = BATCH
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._arrived.wait(), 1.0)
                     continue
+                made = await self.database.read(partial(self._resolve, batch))
                 handed = self._hand_over(made)
-                await self.database.write(partial(_commit, made))
+                # While the disk takes this batch, the next one is read.
+                committed, following = await asyncio.gather(
+                    self.database.write(partial(_commit, made)),
+                    self.database.read(partial(self._take, most, made.positions)),
+                    return_exceptions=True,
+                )
+                batch = following if isinstance(following, pipeline.Batch) else None  # what failed is read again, alone
+                if isinstance(committed, BaseException):
+                    raise committed
             except StoreError as error:
+                batch = None
                 log.error("a batch is tried again", error=str(error))
                 await asyncio.sleep(1)
                 continue
             except Exception as error:
                 # A defect of ours must not stop the flow: batches get smaller until the request at fault stands alone
                 # and is set aside.
+                batch = None
                 log.exception("a batch could not be processed", error=str(error))
                 if most == 1:
                     with contextlib.suppress(StoreError):  # then it is set aside next time
@@ -368,8 +381,11 @@ class Worker:
                 if any(row[1] == dispatcher.route.name and not row[9] for row in made.outbox):
                     dispatcher.look()
 
-    def _step(self, most: int, connection: Connection) -> Decision | None:
-        return pipeline.step(connection, self.plan, now_ms(), most, self._fresh)
+    def _take(self, most: int, taken: Sequence[int], connection: Connection) -> pipeline.Batch | None:
+        return pipeline.take(connection, self.plan, most, self._fresh, taken)
+
+    def _resolve(self, batch: pipeline.Batch, connection: Connection) -> Decision:
+        return pipeline.resolve(connection, self.plan, batch, now_ms())
 
     def _hand_over(self, made: Decision) -> list[tuple[Dispatcher, list[Leased]]]:
         """Mark the signals of destinations that keep up as leased from the start; gives who gets what after the commit."""

@@ -50,11 +50,13 @@ def slots(connection: Connection, destinations: Sequence[str]) -> dict[str, int]
     return {name: int(slot) for name, slot in connection.rows("destination_slots")}
 
 
-def next_positions(connection: Connection, most: int) -> list[int]:
-    """The oldest requests not yet processed, together about `most` events (at least one request)."""
+def next_positions(connection: Connection, most: int, taken: Sequence[int] = ()) -> list[int]:
+    """The oldest requests not yet processed nor `taken`, together about `most` events (at least one request)."""
     positions: list[int] = []
     events = 0
-    for position, messages in connection.rows("backlog_next", most):
+    for position, messages in connection.rows("backlog_next", most + len(taken)):
+        if position in taken:
+            continue
         if positions and events + messages > most:
             break
         positions.append(position)
