@@ -14,6 +14,9 @@ from signalpost.errors import SignalpostError, TransportError
 from signalpost.events import Event, Person, Signal
 from signalpost.transport import Transport
 
+VERDICTS = {"accepted": "accepted", "warned": "warned", "retry": "unknown"}
+"""What an answer is called to a person; every other one is a refusal: a test is not tried again."""
+
 
 class Trial(Struct, frozen=True, kw_only=True):
     """What a test showed."""
@@ -24,6 +27,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     sent: dict[str, Any] | None
     """The event object as it was sent."""
     verdict: str | None
+    """accepted, warned, refused or unknown; None when nothing was sent."""
     sentence: str
 
 
@@ -70,6 +74,7 @@ async def run(workspace: Workspace, name: str, now: int) -> Trial:
         test=True,
     )
     body = route.render(signal)
+    works, told = False, ""
     transport = Transport(connections=1)
     try:
         works, told = platform.explain_check(await transport.send(platform.check(settings, base, now)))
@@ -77,17 +82,24 @@ async def run(workspace: Workspace, name: str, now: int) -> Trial:
             return Trial(destination=name, credentials=False, credentials_sentence=told, sent=None, verdict=None, sentence=told)
         response = await transport.send(platform.request(settings, base, [body], True))
     except TransportError as error:
+        # Where the credentials were found right, it is the test event that got no answer.
         return Trial(
-            destination=name, credentials=False, credentials_sentence=str(error), sent=None, verdict=None, sentence=str(error)
+            destination=name,
+            credentials=works,
+            credentials_sentence=told or str(error),
+            sent=msgspec.json.decode(body) if works else None,
+            verdict="unknown" if works else None,
+            sentence=str(error),
         )
     finally:
         await transport.close()
     outcome = platform.outcomes(response, 1)[0]
+    verdict = VERDICTS.get(outcome.kind, "refused")
     return Trial(
         destination=name,
         credentials=True,
         credentials_sentence=told,
         sent=msgspec.json.decode(body),
-        verdict=outcome.kind,
+        verdict=verdict,
         sentence=outcome.sentence or f"{platform.title} took the test event.",
     )
