@@ -127,7 +127,7 @@ class Destination(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="Events a request, at most the platform's limit."),
     ] = None
-    linger: Annotated[Duration, Meta(description="How long a batch waits for company.")] = "50ms"
+    linger: Annotated[Duration, Meta(description="How long a batch waits for company.")] = "100ms"
     connections: Annotated[int, Meta(ge=1, le=64, description="Requests in flight at once.")] = 4
     oldest: Annotated[Duration | None, Meta(description="Withhold events older than this (at most the platform's limit).")] = None
     properties: Annotated[dict[str, EventPath], Meta(description="Extra properties: platform field -> path in the event.")] = {}

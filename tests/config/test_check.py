@@ -67,7 +67,7 @@ def test_a_good_file_is_a_workspace() -> None:
         "Checkout Started": "InitiateCheckout",
         "Product Added": "AddToCart",
     }
-    assert tiktok.linger == "50ms"
+    assert tiktok.linger == "100ms"
     pinterest = workspace.destinations["pinterest"]
     assert pinterest.settings == {"ad_account": "549755885175", "access_token": "hush-pinterest"}
     assert pinterest.events == "standard"
