@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import gc
 import os
 import secrets
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 
-import structlog
 import uvicorn
 from msgspec import Struct
 
 from signalpost.config import Workspace
 from signalpost.errors import SignalpostError
+from signalpost.processing import collect_rarely
 from signalpost.store.database import Database
 from signalpost.web import app, intake, tls
 from signalpost.worker import Worker
@@ -45,29 +43,11 @@ class AlreadyRunning(SignalpostError):
     """Another process serves this database."""
 
 
-def collect_rarely() -> None:
-    """Let the garbage collector rest: a batch makes many small objects and no cycles, so it would only look and find nothing."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
-
-
-def quiet_logs() -> None:
-    """Log lines as JSON on standard error, one a line."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
 def console_token(host: str, environ: dict[str, str]) -> tuple[str, bool]:
     """(the console's token, whether it was made now); raises when a public address has none of its own."""
     token = environ.get(TOKEN_VARIABLE)
     if token is not None:
+        token = token.strip()  # a file's last line ends with one that nobody types
         if len(token) < 16:
             raise SignalpostError(f"{TOKEN_VARIABLE} is too short; use at least 16 characters.")
         return token, False
@@ -89,10 +69,15 @@ def _is_loopback(host: str) -> bool:
 @contextlib.contextmanager
 def only_one(address: str) -> Any:
     """Hold the embedded database for this process; raises `AlreadyRunning` when another one does."""
-    if address.startswith(("postgresql://", "postgres://")):
+    if address.startswith(("postgresql://", "postgres://")) or "host=" in address:
         yield
         return
-    lock: IO[str] = Path(address + ".lock").open("w")  # noqa: SIM115  (held as long as the process serves)
+    place = Path(address + ".lock")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock: IO[str] = place.open("w")
+    except OSError as error:
+        raise SignalpostError(f"The database {address} cannot be held: {error.strerror}.") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -153,22 +138,27 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
     """
     server = workspace.server
     token, made = console_token(server.host, environ)
-    with only_one(workspace.database):
+    async with contextlib.AsyncExitStack() as ending:  # whatever fails, all that was begun before it ends, the latest first
+        ending.enter_context(only_one(workspace.database))
         database = Database(workspace.database)
-        worker = Worker(database, workspace)
+        ending.push_async_callback(asyncio.to_thread, database.close)
+        listener = ending.enter_context(contextlib.closing(_listener(server.host, server.port)))
+        secure = None
+        if server.tls_port is not None:
+            secure = ending.enter_context(contextlib.closing(_listener(server.host, server.tls_port)))
+        worker = Worker(database, workspace, apart=True)
+        ending.push_async_callback(worker.stop)
         await worker.start()
         front = intake.create(workspace, worker.append, worker.overload)
         application = app.create(workspace=workspace, database=database, worker=worker, intake=front, token=token)
-        listener = _listener(server.host, server.port)
         host = f"[{server.host}]" if ":" in server.host else server.host
         url = f"http://{host}:{listener.getsockname()[1]}"
         servers = [(_uvicorn(application), listener)]
         tls_url = None
-        if server.tls_port is not None:
+        if secure is not None:
             certificate, key = server.tls_certificate, server.tls_key
             if certificate is None or key is None:
                 certificate, key = (str(each) for each in tls.certificate(state))
-            secure = _listener(server.host, server.tls_port)
             tls_url = f"https://{host}:{secure.getsockname()[1]}"
             servers.append(
                 (_uvicorn(application, ssl_certfile=certificate, ssl_keyfile=key, ssl_version=ssl.PROTOCOL_TLS_SERVER), secure)
@@ -192,8 +182,6 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
             for each, _ in servers:
                 each.should_exit = True
             await asyncio.gather(*running, return_exceptions=True)
-            await worker.stop()
-            await asyncio.to_thread(database.close)
 
 
 async def run(workspace: Workspace, *, state: Path, announce: Callable[[Serving], None]) -> None:
