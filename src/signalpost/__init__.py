@@ -22,9 +22,10 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     store          journal, people, orders, ledger, outbox on SQLite or PostgreSQL
     transport      one request -> one answer over HTTP
     pipeline       gather, decide, commit: the whole way of an event
-    worker         the loops: journal -> pipeline, senders, pruning
+    processing     the pipeline's loop, in a process of its own
+    worker         what runs beside the web server: processing, senders, pruning
     web            intake, console
-    serve          all of it as one process
+    serve          all of it with one command
     replay         sending again what was refused or never answered
     trial          one test event to a platform, the answer explained
     starter        a first workspace file

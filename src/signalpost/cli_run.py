@@ -19,9 +19,9 @@ from rich.text import Text
 from signalpost import config, pipeline, replay, trial
 from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
 from signalpost.marked import did_you_mean
+from signalpost.processing import now_ms, quiet_logs
 from signalpost.store import batches
 from signalpost.store.database import Database
-from signalpost.worker import now_ms
 
 Found = TypeVar("Found")
 WorkspaceOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")]
@@ -40,7 +40,7 @@ def serve(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
     from signalpost import serve as room  # noqa: PLC0415  (a web server takes its time to load)
 
     workspace = workspace_at(file)
-    room.quiet_logs()
+    quiet_logs()
 
     def announce(running: room.Serving) -> None:
         if as_json:
@@ -69,7 +69,6 @@ def demo(
 ) -> None:
     """Replay a real shop's year of orders against emulators of both platforms, with a live picture."""
     from signalpost import demo as room  # noqa: PLC0415  (only this command needs the samples)
-    from signalpost.serve import quiet_logs  # noqa: PLC0415
 
     if as_json and not once:
         raise Misuse("--json needs --once: without it the demo has no end to sum up.")

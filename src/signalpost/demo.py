@@ -31,9 +31,9 @@ from signalpost.destinations import CATALOG
 from signalpost.errors import SignalpostError
 from signalpost.gates import REASONS
 from signalpost.platforms.settings import Settings
+from signalpost.processing import now_ms
 from signalpost.samples import traffic
 from signalpost.serve import Serving, serving
-from signalpost.worker import now_ms
 
 ONCE_INVOICES = 1_000
 """Invoices of the bounded replay: about 8,000 messages."""

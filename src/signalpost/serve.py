@@ -1,4 +1,4 @@
-"""`signalpost serve`: intake, pipeline, senders and console as one process on one database."""
+"""`signalpost serve`: intake, senders and console in this process, the pipeline in a child, on one database."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -23,6 +22,7 @@ from signalpost.config import Workspace, duration
 from signalpost.delivery import Breaker, Fate, Leased
 from signalpost.destinations.contract import Outcome
 from signalpost.errors import StoreError, TransportError
+from signalpost.processing import BATCH, Apart, Processing, now_ms, plan_of
 from signalpost.sources import Reading, Received
 from signalpost.state import Decision
 from signalpost.store import batches, outbox, upkeep
@@ -33,9 +33,6 @@ log = structlog.get_logger("signalpost")
 
 LEASE_MS = 120_000
 """How long a signal in hand stays ours; longer than any request may take."""
-
-BATCH = 100
-"""Events the pipeline takes at once."""
 
 HAND_LIMIT = 4_000
 """Signals a destination holds in memory at most, beside those in flight."""
@@ -50,21 +47,8 @@ BACKLOG_LIMIT = 200_000
 """Events that may wait for the pipeline before clients are asked to come again."""
 
 
-def now_ms() -> int:
-    """The clock: epoch ms, UTC."""
-    return time.time_ns() // 1_000_000
-
-
 def _close_breaker(destination: str, connection: Connection) -> None:
     connection.run("breaker_clear", destination)
-
-
-def _set_aside_first(connection: Connection) -> None:
-    batches.set_aside(connection, batches.next_positions(connection, 1)[0])
-
-
-def _commit(made: Decision, connection: Connection) -> None:
-    pipeline.commit(connection, made)
 
 
 class Dispatcher:
@@ -162,9 +146,14 @@ class Dispatcher:
     async def _lease(self, most: int) -> list[Leased]:
         """Signals that waited in the outbox; notes whether more are behind them, or when the next is due."""
         now, name = now_ms(), self.route.name
-        signals = await self.database.write(
-            lambda connection: outbox.lease(connection, name, most=most, now=now, until=now + LEASE_MS)
+        leasing = asyncio.ensure_future(
+            self.database.write(lambda connection: outbox.lease(connection, name, most=most, now=now, until=now + LEASE_MS))
         )
+        try:
+            signals = await asyncio.shield(leasing)
+        except asyncio.CancelledError:
+            self._ready.extend(await leasing)  # `stop` gives them back
+            raise
         self._behind = len(signals) >= most
         if not signals:
             due = await self.database.read(lambda connection: connection.rows("outbox_next_due", name)[0][0])
@@ -271,19 +260,21 @@ class Dispatcher:
 class Worker:
     """Everything that runs beside the web server, on one database."""
 
-    def __init__(self, database: Database, workspace: Workspace, *, timeout: float = 20.0) -> None:
-        """`timeout`: seconds a platform may be silent before a request counts as unanswered."""
+    def __init__(self, database: Database, workspace: Workspace, *, timeout: float = 20.0, apart: bool = False) -> None:
+        """`timeout`: seconds a platform may be silent before a request counts as unanswered. `apart`: the pipeline runs in a
+        process of its own, as `serve` has it.
+        """
         self.database, self.workspace = database, workspace
-        names = list(workspace.destinations)
-        self.plan = pipeline.plan(workspace, database.submit(lambda connection: batches.slots(connection, names)).result())
+        self.plan = plan_of(database, workspace)
         self.dispatchers = [Dispatcher(database, workspace, route, timeout=timeout) for route in self.plan.routes]
         self.backlog = 0
         self.failing: str | None = None
         """Why the store does not take requests at the moment."""
-        self._fresh: dict[int, Reading] = {}
-        """What the intake has just read, by journal position, so that it need not be read twice."""
-        self._arrived = asyncio.Event()
-        self._stopping = asyncio.Event()
+        self._processing: Processing | Apart
+        if apart:
+            self._processing = Apart(workspace, after=self._told)
+        else:
+            self._processing = Processing(database, self.plan, before=self._hand_over, after=self._committed)
         self._tasks: list[asyncio.Task[None]] = []
 
     # ---- intake's side -----------------------------------------------------------------------------------------------------
@@ -297,10 +288,10 @@ class Worker:
             self.failing = str(error)
             raise
         self.failing = None
-        if self.backlog < FRESH_LIMIT:
-            self._fresh[position] = reading
+        if self.backlog < FRESH_LIMIT and isinstance(self._processing, Processing):
+            self._processing.fresh[position] = reading
         self.backlog += messages
-        self._arrived.set()
+        self._processing.wake()
 
     def overload(self) -> int | None:
         """Seconds a client shall wait when the pipeline is far behind, else None."""
@@ -316,13 +307,12 @@ class Worker:
             await self.database.write(partial(_close_breaker, dispatcher.route.name))
         self.backlog = await self.database.read(lambda connection: int(connection.rows("backlog_count")[0][1]))
         self._tasks = [asyncio.create_task(dispatcher.run()) for dispatcher in self.dispatchers]
-        self._tasks.append(asyncio.create_task(self._process()))
+        self._tasks.append(asyncio.create_task(self._processing.run()))
         self._tasks.append(asyncio.create_task(self._prune()))
 
     async def stop(self, seconds: float = 10.0) -> None:
         """Finish the batch and the requests in hand, then stop; everything else is durable and waits."""
-        self._stopping.set()
-        self._arrived.set()
+        self._processing.stop()
         processing = self._tasks[-2:-1]
         if processing:
             await asyncio.wait(processing, timeout=seconds)
@@ -332,60 +322,19 @@ class Worker:
         for dispatcher in self.dispatchers:
             await dispatcher.stop(seconds)
 
-    async def _process(self) -> None:
-        most = BATCH
-        batch: pipeline.Batch | None = None
-        while not self._stopping.is_set():
-            self._arrived.clear()
-            try:
-                if batch is None:
-                    batch = await self.database.read(partial(self._take, most, ()))
-                if batch is None:
-                    self.backlog = 0
-                    self._fresh.clear()
-                    most = BATCH
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._arrived.wait(), 1.0)
-                    continue
-                made = await self.database.read(partial(self._resolve, batch))
-                handed = self._hand_over(made)
-                # While the disk takes this batch, the next one is read.
-                committed, following = await asyncio.gather(
-                    self.database.write(partial(_commit, made)),
-                    self.database.read(partial(self._take, most, made.positions)),
-                    return_exceptions=True,
-                )
-                batch = following if isinstance(following, pipeline.Batch) else None  # what failed is read again, alone
-                if isinstance(committed, BaseException):
-                    raise committed
-            except StoreError as error:
-                batch = None
-                log.error("a batch is tried again", error=str(error))
-                await asyncio.sleep(1)
-                continue
-            except Exception as error:
-                # A defect of ours must not stop the flow: batches get smaller until the request at fault stands alone
-                # and is set aside.
-                batch = None
-                log.exception("a batch could not be processed", error=str(error))
-                if most == 1:
-                    with contextlib.suppress(StoreError):  # then it is set aside next time
-                        await self.database.write(_set_aside_first)
-                most = max(1, most // 4)
-                continue
-            most = min(BATCH, most * 4)
-            self.backlog = max(0, self.backlog - len(made.events))
-            for dispatcher, signals in handed:
-                dispatcher.take(signals)
-            for dispatcher in self.dispatchers:
-                if any(row[1] == dispatcher.route.name and not row[9] for row in made.outbox):
-                    dispatcher.look()
+    def _committed(self, made: Decision, handed: list[tuple[Dispatcher, list[Leased]]]) -> None:
+        """A batch of our own process is durable."""
+        for dispatcher, signals in handed:
+            dispatcher.take(signals)
+        self._told(len(made.events), [row[1] for row in made.outbox if not row[9]])
 
-    def _take(self, most: int, taken: Sequence[int], connection: Connection) -> pipeline.Batch | None:
-        return pipeline.take(connection, self.plan, most, self._fresh, taken)
-
-    def _resolve(self, batch: pipeline.Batch, connection: Connection) -> Decision:
-        return pipeline.resolve(connection, self.plan, batch, now_ms())
+    def _told(self, events: int, names: Iterable[str]) -> None:
+        """A batch is durable: so many events are through, and these destinations have new signals in the outbox."""
+        self.backlog = max(0, self.backlog - events)
+        behind = set(names)
+        for dispatcher in self.dispatchers:
+            if dispatcher.route.name in behind:
+                dispatcher.look()
 
     def _hand_over(self, made: Decision) -> list[tuple[Dispatcher, list[Leased]]]:
         """Mark the signals of destinations that keep up as leased from the start; gives who gets what after the commit."""

@@ -16,9 +16,10 @@ from signalpost import sources
 from signalpost.config import Destination, Source, Workspace
 from signalpost.errors import StoreError
 from signalpost.platforms.testing import Client, running
+from signalpost.processing import now_ms
 from signalpost.sources import Received
 from signalpost.store.database import Connection, Database
-from signalpost.worker import Worker, now_ms
+from signalpost.worker import Worker
 
 PATIENCE = 30.0
 

@@ -21,9 +21,10 @@ from signalpost import sources
 from signalpost.config import Destination, Source, Workspace
 from signalpost.errors import StoreError
 from signalpost.platforms.testing import Client, running
+from signalpost.processing import now_ms
 from signalpost.sources import Received
 from signalpost.store.database import Database
-from signalpost.worker import Worker, now_ms
+from signalpost.worker import Worker
 
 CUTS = 20
 BATCH = 20

@@ -12,9 +12,10 @@ from typing import Any
 from signalpost import sources
 from signalpost.config import Destination, Source, Workspace
 from signalpost.platforms.testing import Client
+from signalpost.processing import now_ms
 from signalpost.sources import Received
 from signalpost.store.database import Database
-from signalpost.worker import Worker, now_ms
+from signalpost.worker import Worker
 
 Row = tuple[Any, ...]
 PATIENCE = 20.0

@@ -8,10 +8,10 @@ import pytest
 from tests.delivery.shop import Shop, event_id, order, working, workspace
 
 from signalpost.platforms.testing import Client
+from signalpost.processing import now_ms
 from signalpost.sources import Received
 from signalpost.store import batches
 from signalpost.store.database import Connection, Database
-from signalpost.worker import now_ms
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

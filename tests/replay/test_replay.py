@@ -13,9 +13,9 @@ from tests.delivery.shop import Shop, event_id, order, working
 
 from signalpost import pipeline, replay
 from signalpost.platforms.testing import Client
+from signalpost.processing import now_ms
 from signalpost.replay import Candidate
 from signalpost.store.database import Connection, Database
-from signalpost.worker import now_ms
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

@@ -8,7 +8,7 @@ from typing import Any
 from signalpost import pipeline
 from signalpost.benchmarks import orders
 from signalpost.config import Destination, Source, Workspace
-from signalpost.serve import collect_rarely
+from signalpost.processing import collect_rarely
 from signalpost.sources import Received
 from signalpost.state import State
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import queue
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
@@ -98,7 +99,7 @@ class SqliteConnection:
         self.raw.execute("PRAGMA synchronous = FULL")
         self.raw.execute(f"PRAGMA cache_size = {-8_192 if read_only else -32_768}")
         self.raw.execute("PRAGMA temp_store = MEMORY")
-        self.raw.execute("PRAGMA wal_autocheckpoint = 4000")
+        self.raw.execute("PRAGMA wal_autocheckpoint = 20000")
         if read_only:
             self.raw.execute("PRAGMA query_only = ON")
 
@@ -235,6 +236,8 @@ class Database:
                 raise
             name = address if self.embedded else "on PostgreSQL"  # the address may hold a password
             raise StoreError(f"The database {name} cannot be opened: {error}.") from error
+        in_file = self.embedded and address != ":memory:"
+        self._queueing = Path(address).expanduser().with_name(Path(address).name + ".turn").open("w") if in_file else None
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_forever, name="store-writer", daemon=True)
         self._thread.start()
@@ -263,6 +266,26 @@ class Database:
 
     def _commit(self, group: list[_Work]) -> None:
         """Run the group in one transaction; each piece can fail alone, and nobody is told before the commit."""
+        with self._turn():
+            answers = self._run(group)
+        for work, answer in answers:
+            with contextlib.suppress(InvalidStateError):  # whoever asked has gone
+                work.done.set_result(answer)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Our turn among the processes that write one SQLite file: waiting here ends the moment the other is done, while SQLite
+        itself would sleep and look again."""
+        if self._queueing is None:
+            yield
+            return
+        fcntl.flock(self._queueing, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._queueing, fcntl.LOCK_UN)
+
+    def _run(self, group: list[_Work]) -> list[tuple[_Work, Any]]:
         connection = self._writer
         answers: list[tuple[_Work, Any]] = []
         try:
@@ -283,10 +306,8 @@ class Database:
             connection.script("COMMIT")
         except Exception as error:  # noqa: BLE001  (a full disk, a lost server: every waiting caller must hear of it)
             self._abandon(group, error)
-            return
-        for work, answer in answers:
-            with contextlib.suppress(InvalidStateError):  # whoever asked has gone
-                work.done.set_result(answer)
+            return []
+        return answers
 
     def _abandon(self, group: list[_Work], error: Exception) -> None:
         try:
@@ -343,3 +364,5 @@ class Database:
         for connection in self._opened:
             connection.close()
         self._writer.close()
+        if self._queueing is not None:
+            self._queueing.close()

@@ -1,0 +1,234 @@
+"""The pipeline at work: requests of the journal through the pipeline, batch by batch, for ever.
+
+`Processing` is the loop. `Apart` runs it in a process of its own: deciding is the one step that needs a whole processor, and
+beside it intake and sending would wait for each other's turn. Parent and child share nothing but the database, a line in
+each direction ("something has come", "so many events are through") and, at the start, the workspace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+
+from signalpost import pipeline
+from signalpost.config import Workspace
+from signalpost.errors import StoreError
+from signalpost.sources import Reading
+from signalpost.state import Decision
+from signalpost.store import batches
+from signalpost.store.database import Connection, Database
+
+log = structlog.get_logger("signalpost")
+
+BATCH = 100
+"""Events the pipeline takes at once: so many stay in a processor's cache."""
+
+
+def now_ms() -> int:
+    """The clock: epoch ms, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def collect_rarely() -> None:
+    """Let the garbage collector rest: a batch makes many small objects and no cycles, so it would only look and find nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
+def quiet_logs() -> None:
+    """Log lines as JSON on standard error, one a line."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def plan_of(database: Database, workspace: Workspace) -> pipeline.Plan:
+    """The workspace compiled, with the slots this database gave its destinations."""
+    names = list(workspace.destinations)
+    return pipeline.plan(workspace, database.submit(lambda connection: batches.slots(connection, names)).result())
+
+
+def _set_aside_first(connection: Connection) -> None:
+    batches.set_aside(connection, batches.next_positions(connection, 1)[0])
+
+
+def _commit(made: Decision, connection: Connection) -> None:
+    pipeline.commit(connection, made)
+
+
+class Processing:
+    """The loop. `before` is called with each decision before it is written (and may lease its signals), `after` with the
+    decision and what `before` gave, once it is durable.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        plan: pipeline.Plan,
+        *,
+        before: Callable[[Decision], Any],
+        after: Callable[[Decision, Any], None],
+    ) -> None:
+        self.database, self.plan, self.before, self.after = database, plan, before, after
+        self.fresh: dict[int, Reading] = {}
+        """What the intake has just read, by journal position, so that it need not be read twice."""
+        self.idle = True
+        """Nothing waits."""
+        self._arrived = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """A request has come."""
+        self.idle = False
+        self._arrived.set()
+
+    def stop(self) -> None:
+        """End after the batch in hand."""
+        self._stopping = True
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Process until stopped."""
+        most = BATCH
+        batch: pipeline.Batch | None = None
+        while not self._stopping:
+            self._arrived.clear()
+            try:
+                if batch is None:
+                    batch = await self.database.read(partial(self._take, most, ()))
+                if batch is None:
+                    self.idle = True
+                    self.fresh.clear()
+                    most = BATCH
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._arrived.wait(), 1.0)
+                    continue
+                made = await self.database.read(partial(self._resolve, batch))
+                handed = self.before(made)
+                # While the disk takes this batch, the next one is read.
+                committed, following = await asyncio.gather(
+                    self.database.write(partial(_commit, made)),
+                    self.database.read(partial(self._take, most, made.positions)),
+                    return_exceptions=True,
+                )
+                batch = following if isinstance(following, pipeline.Batch) else None  # what failed is read again, alone
+                if isinstance(committed, BaseException):
+                    raise committed
+            except StoreError as error:
+                batch = None
+                log.error("a batch is tried again", error=str(error))
+                await asyncio.sleep(1)
+                continue
+            except Exception as error:
+                # A defect of ours must not stop the flow: batches get smaller until the request at fault stands alone
+                # and is set aside.
+                batch = None
+                log.exception("a batch could not be processed", error=str(error))
+                if most == 1:
+                    with contextlib.suppress(StoreError):  # then it is set aside next time
+                        await self.database.write(_set_aside_first)
+                most = max(1, most // 4)
+                continue
+            most = min(BATCH, most * 4)
+            self.after(made, handed)
+
+    def _take(self, most: int, taken: Sequence[int], connection: Connection) -> pipeline.Batch | None:
+        return pipeline.take(connection, self.plan, most, self.fresh, taken)
+
+    def _resolve(self, batch: pipeline.Batch, connection: Connection) -> Decision:
+        return pipeline.resolve(connection, self.plan, batch, now_ms())
+
+
+class Apart:
+    """`Processing` in a process of its own, started again should it end by itself."""
+
+    def __init__(self, workspace: Workspace, *, after: Callable[[int, list[str]], None]) -> None:
+        """`after` is called with the number of events of each batch and the destinations that have new signals."""
+        self.workspace, self.after = workspace, after
+        self._child: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    def wake(self) -> None:
+        """A request has come."""
+        if self._child is not None and self._child.stdin is not None:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is being started again and will look by itself
+                self._child.stdin.write(b"\n")
+
+    def stop(self) -> None:
+        """End after the batch in hand."""
+        self._stopping = True
+        if self._child is not None and self._child.stdin is not None:
+            self._child.stdin.close()
+
+    async def run(self) -> None:
+        """Keep the child going until stopped."""
+        while not self._stopping:
+            self._child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "signalpost.processing",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is the parent's to handle
+            )
+            assert self._child.stdin is not None  # noqa: S101  (asked for above)
+            assert self._child.stdout is not None  # noqa: S101
+            try:
+                self._child.stdin.write(msgspec.json.encode(self.workspace) + b"\n")
+                async for line in self._child.stdout:
+                    count, *names = line.decode().split("\t")
+                    self.after(int(count), [name.rstrip("\n") for name in names])
+                code = await self._child.wait()
+            except asyncio.CancelledError:
+                self._child.kill()
+                await self._child.wait()
+                raise
+            if not self._stopping:
+                log.error("the pipeline ended by itself and is started again", code=code)
+                await asyncio.sleep(1)
+
+
+async def _apart() -> None:
+    """The child: reads the workspace, then a line for each request that comes; ends with its parent."""
+    loop = asyncio.get_running_loop()
+    lines = asyncio.StreamReader(limit=1 << 24)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    workspace = msgspec.json.decode(await lines.readline(), type=Workspace)
+    database = Database(workspace.database, readers=2)
+    plan = plan_of(database, workspace)
+
+    def after(made: Decision, _: None) -> None:
+        names = {row[1]: None for row in made.outbox}
+        sys.stdout.write("\t".join([str(len(made.events)), *names]) + "\n")
+        sys.stdout.flush()
+
+    processing = Processing(database, plan, before=lambda _: None, after=after)
+    collect_rarely()
+    running = asyncio.create_task(processing.run())
+    while await lines.read(65_536):
+        processing.wake()
+    processing.stop()
+    await running
+    database.close()
+
+
+if __name__ == "__main__":
+    quiet_logs()
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+        asyncio.run(_apart())
