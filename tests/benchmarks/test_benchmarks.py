@@ -31,7 +31,7 @@ async def test_bench_flow_gives_its_figures() -> None:
     result = await flow.run(events=1_000, warm=200)
     assert ("flow", 1_000) == (result["bench"], result["events"])
     figures(result, "events_per_second", "signals_per_second", "limit_events_per_second", "share_of_limit", "seconds")
-    assert {"signalpost", "emulators", "load"} == set(result["cpu_microseconds_per_event"])
+    assert {"intake and sending", "pipeline", "emulators", "load"} == set(result["cpu_microseconds_per_event"])
     assert 5 == len(result["memory_mb"])
 
 

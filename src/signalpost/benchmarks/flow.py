@@ -14,7 +14,7 @@ import httpx
 
 from signalpost.benchmarks import mapping, orders
 from signalpost.benchmarks.client import Client
-from signalpost.benchmarks.running import WRITE_KEY, Running, cpu_seconds, resident_mb, running
+from signalpost.benchmarks.running import WRITE_KEY, Running, child_of, cpu_seconds, resident_mb, running
 from signalpost.errors import SignalpostError
 
 CLIENTS = 4
@@ -30,12 +30,12 @@ async def run(*, events: int = 100_000, warm: int = 10_000) -> dict[str, Any]:
             await accepted(parts, warm)
             bodies = orders.bodies(1_000_000, events, now)
             before = {name: cpu_seconds(process) for name, process in _processes(parts).items()}
-            memory = [resident_mb(parts.server)]
+            memory = [_memory(parts)]
             began = time.perf_counter()
             for quarter in range(4):
                 part = bodies[len(bodies) * quarter // 4 : len(bodies) * (quarter + 1) // 4]
                 await post(parts, part)
-                memory.append(resident_mb(parts.server))
+                memory.append(_memory(parts))
             posted = time.perf_counter() - began
             await accepted(parts, warm + events)
             seconds = time.perf_counter() - began
@@ -56,8 +56,17 @@ async def run(*, events: int = 100_000, warm: int = 10_000) -> dict[str, Any]:
     }
 
 
+def _memory(parts: Running) -> float:
+    return resident_mb(parts.server) + resident_mb(child_of(parts.server))
+
+
 def _processes(parts: Running) -> dict[str, int]:
-    return {"signalpost": parts.server, "emulators": parts.emulators, "load": os.getpid()}
+    return {
+        "intake and sending": parts.server,
+        "pipeline": child_of(parts.server),
+        "emulators": parts.emulators,
+        "load": os.getpid(),
+    }
 
 
 async def post(parts: Running, bodies: list[bytes]) -> None:

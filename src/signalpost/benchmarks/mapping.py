@@ -43,10 +43,11 @@ def run(platform: str, *, signals: int = 60_000, warm: int = 10_000) -> dict[str
     collect_rarely()  # as `serve` does
     requests = [_received(body, now) for body in orders.bodies(1_000_000, signals, now)]
     size = sum(len(request.body) for request in requests) / signals
+    states = [_gathered(request, state, plan) for request in requests]
     sent = written = 0
     began = time.perf_counter()
-    for position, received in enumerate(requests, start=len(known) + 1):
-        made = pipeline.decide(pipeline.read([(position, received)], plan), state, plan, now)
+    for position, (received, known_here) in enumerate(zip(requests, states, strict=True), start=len(known) + 1):
+        made = pipeline.decide(pipeline.read([(position, received)], plan), known_here, plan, now)
         sent += len(made.outbox)
         written += sum(len(row[-1]) for row in made.outbox)
     seconds = time.perf_counter() - began
@@ -61,6 +62,18 @@ def run(platform: str, *, signals: int = 60_000, warm: int = 10_000) -> dict[str
         "bytes_in": round(size),
         "bytes_out": round(written / signals),
     }
+
+
+def _gathered(received: Received, everyone: State, plan: pipeline.Plan) -> State:
+    """What the store would have given for this request's batch: the people it knows; not part of what is measured."""
+    state = State()
+    for arrived in pipeline.read([(1, received)], plan).arrived:
+        for key in arrived.keys:
+            owner = everyone.owners.get(key)
+            if owner is not None:
+                state.owners[key] = owner
+                state.people[owner] = everyone.people[owner]
+    return state
 
 
 def _received(body: bytes, now: int) -> Received:

@@ -58,6 +58,11 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def child_of(process: int) -> int:
+    """The one child of a process: the pipeline of `signalpost serve`."""
+    return int(Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()[0])
+
+
 def resident_mb(process: int) -> float:
     """Resident memory of a process, in MiB."""
     for line in Path(f"/proc/{process}/status").read_text("ascii").splitlines():
