@@ -88,14 +88,11 @@ class Processing:
         self.database, self.plan, self.before, self.after = database, plan, before, after
         self.fresh: dict[int, Reading] = {}
         """What the intake has just read, by journal position, so that it need not be read twice."""
-        self.idle = True
-        """Nothing waits."""
         self._arrived = asyncio.Event()
         self._stopping = False
 
     def wake(self) -> None:
         """A request has come."""
-        self.idle = False
         self._arrived.set()
 
     def stop(self) -> None:
@@ -113,7 +110,6 @@ class Processing:
                 if batch is None:
                     batch = await self.database.read(partial(self._take, most, ()))
                 if batch is None:
-                    self.idle = True
                     self.fresh.clear()
                     most = BATCH
                     with contextlib.suppress(TimeoutError):
@@ -191,6 +187,8 @@ class Apart:
             assert self._child.stdout is not None  # noqa: S101
             try:
                 self._child.stdin.write(msgspec.json.encode(self.workspace) + b"\n")
+                if self._stopping:  # asked to while the child was being started
+                    self._child.stdin.close()
                 async for line in self._child.stdout:
                     count, *names = line.decode().split("\t")
                     self.after(int(count), [name.rstrip("\n") for name in names])

@@ -43,8 +43,15 @@ LOOK_MS = 2_000
 FRESH_LIMIT = 10 * BATCH
 """Events behind which the pipeline may be for a request's reading to be kept; the rest it reads again from the journal."""
 
+RECOUNT_SECONDS = 5
+"""How often the count of waiting events is taken from the database."""
+
 BACKLOG_LIMIT = 200_000
 """Events that may wait for the pipeline before clients are asked to come again."""
+
+
+def _backlog(connection: Connection) -> int:
+    return int(connection.rows("backlog_count")[0][1])
 
 
 def _close_breaker(destination: str, connection: Connection) -> None:
@@ -275,6 +282,7 @@ class Worker:
             self._processing = Apart(workspace, after=self._told)
         else:
             self._processing = Processing(database, self.plan, before=self._hand_over, after=self._committed)
+        self._pipeline: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # ---- intake's side -----------------------------------------------------------------------------------------------------
@@ -305,17 +313,16 @@ class Worker:
             await self.database.write(lambda connection: connection.run("outbox_release_all"))
         for dispatcher in self.dispatchers:
             await self.database.write(partial(_close_breaker, dispatcher.route.name))
-        self.backlog = await self.database.read(lambda connection: int(connection.rows("backlog_count")[0][1]))
-        self._tasks = [asyncio.create_task(dispatcher.run()) for dispatcher in self.dispatchers]
-        self._tasks.append(asyncio.create_task(self._processing.run()))
-        self._tasks.append(asyncio.create_task(self._prune()))
+        self.backlog = await self.database.read(_backlog)
+        self._pipeline = asyncio.create_task(self._processing.run())
+        loops = (*(dispatcher.run() for dispatcher in self.dispatchers), self._prune(), self._recount())
+        self._tasks = [self._pipeline, *(asyncio.create_task(loop) for loop in loops)]
 
     async def stop(self, seconds: float = 10.0) -> None:
         """Finish the batch and the requests in hand, then stop; everything else is durable and waits."""
         self._processing.stop()
-        processing = self._tasks[-2:-1]
-        if processing:
-            await asyncio.wait(processing, timeout=seconds)
+        if self._pipeline is not None:
+            await asyncio.wait([self._pipeline], timeout=seconds)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -345,6 +352,13 @@ class Worker:
                 if signals:
                     handed.append((dispatcher, signals))
         return handed
+
+    async def _recount(self) -> None:
+        """Set the running count of what waits for the pipeline right: a request set aside or a child that died is never told."""
+        while True:
+            await asyncio.sleep(RECOUNT_SECONDS)
+            with contextlib.suppress(StoreError):  # told by those who write; the next count comes soon
+                self.backlog = await self.database.read(_backlog)
 
     async def _prune(self) -> None:
         """Drop what is older than the workspace keeps, a little at a time."""

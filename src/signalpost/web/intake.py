@@ -94,11 +94,6 @@ ENDPOINTS = (
 _HOT = ENDPOINTS[0]
 
 
-def takes(path: str) -> bool:
-    """Whether a path (percent-encoded or not) belongs to the intake."""
-    return path in PIPELINES or any(endpoint.pattern.fullmatch(path) for endpoint in ENDPOINTS)
-
-
 class _GoneError(Exception):
     """The client went away before its request was whole."""
 

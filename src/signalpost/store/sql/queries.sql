@@ -175,9 +175,6 @@ SELECT destination, count(*), min(received_at) FROM outbox GROUP BY destination
 -- name: outbox_of_people (waiting and in nobody's hands)
 SELECT id, destination, event, person, body FROM outbox WHERE person {in_numbers} AND leased_until = 0
 
--- name: outbox_of_event
-SELECT destination, due_at, attempts, first_attempt_at, body FROM outbox WHERE event = ?
-
 -- name: outbox_body
 UPDATE outbox SET body = ? WHERE id = ? AND leased_until = 0
 
