@@ -8,24 +8,37 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     vocabulary     one name for what happened: the canonical events
     options        the workspace file's options, each with its sentence
     marked         a YAML file read with its lines, so that a mistake has a place
+    conditions     one language for rules: checked, printed as a sentence, compiled
+    presets        gates that an operator switches on by name
     config         the workspace file, read and checked
     normalize      one normaliser for every match key, and hashing
     masking        how people's data is shown
     sources        wire bytes -> events, one file per wire
     identity       who an event belongs to; what is remembered of a person
     orders         items, order value, order ids
+    purchases      a person's orders, and what is computed of them
     gates          why a signal is withheld
     mapping        executes a platform's field table
     destinations   one file per platform
     delivery       batches, back-off, breaker: decisions only
+    rollout        in which stage a destination is, and when the next begins
+    coverage       which match keys signals carry, and an alarm when they drop
+    clocks         how long things take
+    doubles        pixel beside server: what a platform makes of an order told twice
     state          what a batch is decided on, and what was decided
+    findings       everything wrong or doubtful, decided from figures
     store          journal, people, orders, ledger, outbox on SQLite or PostgreSQL
     transport      one request -> one answer over HTTP
     pipeline       gather, decide, commit: the whole way of an event
     processing     the pipeline's loop, in a process of its own
+    views          what the platforms say they received
+    alerts         findings told to people
+    doctor         both platforms' checklists as live checks
+    watch          findings, alerts, rollouts and views, in a loop
     worker         what runs beside the web server: processing, senders, pruning
     web            intake, console
     serve          all of it with one command
+    report         the week on one page for the paid team
     replay         sending again what was refused or never answered
     trial          one test event to a platform, the answer explained
     starter        a first workspace file
@@ -38,6 +51,9 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     cli_platforms  its commands about the platforms
     cli_run        its commands that run Signalpost or ask what it did
     cli_why        its account of one event's story
+    cli_quality    its commands about the quality of signals
+    cli_report     its command that writes the report
+    cli_rollout    its commands about staged rollouts
     cli_say        how they all speak
 """
 

@@ -70,6 +70,81 @@ class Order(Struct, frozen=True, kw_only=True, gc=False):
     """How the value was found, for the operator: `total`, `revenue + tax + shipping`, `sum of items`, ..."""
 
 
+class Claim(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What one source said of an order, in its own parts; amounts are exact, in `currency`."""
+
+    source: str
+    event: int
+    """Id of the event that said it."""
+    time: int
+    message_id: str
+    value: Decimal | None = None
+    """Under the workspace's definition; None when no part gives it."""
+    currency: str | None = None
+    value_from: str = ""
+    stated: str = ""
+    """Which definition the amount it calls the order's worth follows, recognised from its parts: gross, net, subtotal; "" unknown."""
+    total: Decimal | None = None
+    revenue: Decimal | None = None
+    subtotal: Decimal | None = None
+    tax: Decimal | None = None
+    shipping: Decimal | None = None
+    discount: Decimal | None = None
+    worth: Decimal | None = None
+    """The property `value`, which says nothing of its definition."""
+    coupons: int = 0
+    items: tuple[tuple[str | None, Decimal | None, int | None], ...] = ()
+    """(product id, unit price, quantity) of the first fifty lines."""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def discount_share(self) -> Decimal | None:
+        """The discount as a share (0 to 1) of the goods before it; None when the source names no discount or no goods."""
+        if self.discount is None:
+            return None
+        goods = self.subtotal if self.subtotal is not None else self.revenue
+        if goods is None and self.total is not None:
+            goods = self.total - (self.tax or 0) - (self.shipping or 0)
+        if goods is None:
+            return None
+        before = goods + self.discount
+        return self.discount / before if before > 0 and self.discount >= 0 else None
+
+
+class Bought(Struct, frozen=True, array_like=True, gc=False):
+    """One order of a person, as small as it can be: what the computed facts need."""
+
+    time: int
+    value: Decimal | None
+    """Under the workspace's definition, in the workspace's currency; None when it has none or no rate is known."""
+    refunded: Decimal
+    """Of that value; never more than it."""
+    discount: Decimal
+    list_value: Decimal
+    """Goods before the discount."""
+    cancelled: bool
+    refunds: bool
+    """Whether any money went back."""
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What is computed of a person's orders; money in the workspace's currency, times in epoch ms, rates from 0 to 1."""
+
+    orders: int = 0
+    """Orders that were not cancelled."""
+    lifetime_value: Decimal = Decimal(0)
+    """Their value less refunds."""
+    average_order_value: Decimal | None = None
+    refund_rate: Decimal | None = None
+    """Orders cancelled or (in part) paid back, as a share of all orders ever."""
+    discount_rate: Decimal | None = None
+    """Discounts as a share of the goods' price before them, over all orders ever."""
+    first_order_at: int | None = None
+    last_order_at: int | None = None
+    days_between_orders: Decimal | None = None
+    """The mean; None with fewer than two orders."""
+
+
 class Person(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One human as far as known: what later events need to remember, small because it is read for every event.
 
@@ -96,6 +171,14 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the person last said: advertising, limited_data_use."""
     suppressed_at: int = 0
     """Since when the person asked not to be processed; 0 = not."""
+    orders: dict[str, Bought] = {}
+    """Order key -> what is remembered of that order (`purchases`)."""
+    derived: dict[str, int] = {}
+    """Derived event -> the event that made it; it is never made again."""
+    recent: dict[str, tuple[int, ...]] = {}
+    """What was lately counted once -> when: event and product, for `repeats` of the workspace file."""
+    given: dict[str, tuple[Any, int]] = {}
+    """Traits that a rule of the workspace reads -> (value, when heard)."""
     keys: dict[str, Any] = {}
     """Match keys ready to send (normalised, hashed where hashed), by the names of `normalize.MATCH_KEYS`."""
 

@@ -13,6 +13,10 @@ Duration = Annotated[str, Meta(extra={"is": "duration"}, extra_json_schema={"exa
 Days = Annotated[int, Meta(ge=1, le=36500)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 EventPath = Annotated[str, Meta(extra={"is": "path"})]
+EventName = Annotated[str, Meta(extra={"is": "event"})]
+Share = Annotated[str, Meta(extra={"is": "share"}, extra_json_schema={"examples": ["40%", "2.5%"]})]
+Amount = Annotated[str, Meta(extra={"is": "amount"}, extra_json_schema={"examples": ["300", "1.0842"]})]
+Condition = Annotated[Any, Meta(extra={"is": "condition"})]
 
 
 class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +80,106 @@ class Orders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "24h"
 
 
+class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule that withholds signals, or only counts what it would withhold."""
+
+    preset: Annotated[
+        str | None, Meta(description="A rule that Signalpost knows by name; `signalpost gates` prints them all.")
+    ] = None
+    reason: Annotated[str | None, Meta(description="For a rule of your own: what the ledger says, in a few words.")] = None
+    when: Annotated[
+        Condition | None, Meta(description="For a rule of your own: the condition under which a signal is withheld.")
+    ] = None
+    mode: Annotated[
+        Literal["enforcing", "observing"],
+        Meta(description="`observing` sends everything and counts what `enforcing` would withhold, with its value."),
+    ] = "enforcing"
+    events: Annotated[
+        tuple[EventName, ...] | None,
+        Meta(description="The canonical events it looks at; all, or those of the preset, without it."),
+    ] = None
+    destinations: Annotated[tuple[str, ...] | None, Meta(description="The destinations it is for; all of them without it.")] = (
+        None
+    )
+    share: Annotated[Share | None, Meta(description="For presets that compare a share, such as `heavily_discounted`.")] = None
+    coupons: Annotated[
+        Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="For `heavily_discounted`: so many coupons or more.")
+    ] = None
+    orders: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | None,
+        Meta(description="For presets about a person's history: so many orders or more."),
+    ] = None
+    email_domains: Annotated[tuple[str, ...], Meta(description="For `employee`: domains of the brand's own addresses.")] = ()
+    tags: Annotated[tuple[str, ...], Meta(description="For presets that look for a tag of the order or the person.")] = ()
+
+
+class Derived(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An event that Signalpost makes of a person's orders, at most once for each person; exactly one of the first four."""
+
+    nth_order: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | None,
+        Meta(description="The person's order of this number, by the time of the orders."),
+    ] = None
+    returned_after: Annotated[
+        Duration | None, Meta(description="The first order that comes so long after the one before it.")
+    ] = None
+    lifetime_value: Annotated[
+        Amount | None, Meta(description="The order by which the person's orders, less refunds, are worth so much.")
+    ] = None
+    first: Annotated[EventName | None, Meta(description="The person's first event of this name.")] = None
+    where: Annotated[Condition | None, Meta(description="Only what meets this condition counts.")] = None
+
+
+class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One stage of a destination's rollout: the events it adds, and what must hold before the next one begins."""
+
+    send: Annotated[tuple[EventName, ...], Meta(description="Canonical events that begin with this stage; earlier ones go on.")]
+    lasts: Annotated[Duration | None, Meta(description="The least time it lasts (`for` in the file).")] = field(
+        default=None, name="for"
+    )
+    until: Annotated[
+        dict[str, str],
+        Meta(description="What must hold before the next stage: a measure (see the guide) and a bound such as `>= 99%`."),
+    ] = {}
+    at_most: Annotated[
+        dict[str, Annotated[int, Meta(ge=1, le=10000)]],
+        Meta(description="Event -> signals sent for each purchase, at most (over a day)."),
+    ] = {}
+
+
+class Pixel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The platform's browser pixel, where the shop has one beside Signalpost."""
+
+    events: Annotated[tuple[EventName, ...], Meta(description="Canonical events that the pixel sends too.")] = ()
+    shares_id: Annotated[
+        bool, Meta(description="Whether the pixel sends the same event id (the `event_id` option, or the order's id).")
+    ] = False
+
+
+class Alerts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told when something is wrong, and when not."""
+
+    to: Annotated[
+        dict[str, Secret],
+        Meta(description="Name -> address as Apprise writes it: `mailtos://...`, `slack://...`, `jsons://...` for a webhook."),
+    ] = {}
+    least: Annotated[Literal["warning", "problem"], Meta(description="The least that is told.")] = "warning"
+    gather: Annotated[Duration, Meta(description="How long findings are gathered into one message.")] = "5m"
+    again: Annotated[Duration, Meta(description="How soon the same open finding is told again.")] = "7d"
+    quiet: Annotated[
+        str | None,
+        Meta(extra={"is": "hours"}, description="Hours in the workspace's zone without messages, such as `22:00-07:00`."),
+    ] = None
+
+
+class Measurement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The measurement plan, written down where everybody finds it."""
+
+    primary: Annotated[str | None, Meta(description="The source of truth, such as `Shopify orders`.")] = None
+    success: Annotated[str | None, Meta(description="What success is, with its number.")] = None
+    checked: Annotated[str | None, Meta(description="How and how often it is checked, and by whom.")] = None
+
+
 class Consent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where consent stands in an event, and what silence means."""
 
@@ -131,6 +235,13 @@ class Destination(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     connections: Annotated[int, Meta(ge=1, le=64, description="Requests in flight at once.")] = 4
     oldest: Annotated[Duration | None, Meta(description="Withhold events older than this (at most the platform's limit).")] = None
     properties: Annotated[dict[str, EventPath], Meta(description="Extra properties: platform field -> path in the event.")] = {}
+    pixel: Annotated[Pixel | None, Meta(description="The platform's browser pixel beside Signalpost, if there is one.")] = None
+    rollout: Annotated[
+        tuple[Stage, ...], Meta(description="Stages in which events are switched on; without it all are sent at once.")
+    ] = ()
+    shared_because: Annotated[
+        str | None, Meta(description="Why a test and a production workspace may share this account; without it neither starts.")
+    ] = None
 
     def __repr__(self) -> str:
         """Show no setting: a record may end up in a log."""
@@ -208,6 +319,22 @@ class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, d
     ] = {}
     identity: Annotated[Identity, Meta(description="How events are stitched to people.")] = field(default_factory=Identity)
     orders: Annotated[Orders, Meta(description="What makes two purchases the same order.")] = field(default_factory=Orders)
+    gates: Annotated[tuple[Gate, ...], Meta(description="Rules that withhold signals, or count what they would withhold.")] = ()
+    derived: Annotated[dict[str, Derived], Meta(description="Events made of a person's orders, such as `Second Purchase`.")] = {}
+    holds: Annotated[
+        dict[EventName, Duration],
+        Meta(description="Event -> how long its signals wait for a cancellation, a refund or a fraud flag before they leave."),
+    ] = {}
+    repeats: Annotated[
+        dict[EventName, Duration],
+        Meta(description="Event -> window in which the same event of one person about the same product is one."),
+    ] = {}
+    rates: Annotated[
+        dict[str, Amount],
+        Meta(description="Currency -> what one unit is worth in the workspace's currency, where a platform does not take it."),
+    ] = {}
+    alerts: Annotated[Alerts, Meta(description="Who is told when something is wrong.")] = field(default_factory=Alerts)
+    measurement: Annotated[Measurement, Meta(description="The measurement plan.")] = field(default_factory=Measurement)
     consent: Annotated[Consent, Meta(description="Where consent stands in an event.")] = field(default_factory=Consent)
     retention: Annotated[Retention, Meta(description="How long things are kept.")] = field(default_factory=Retention)
     destinations: Annotated[dict[str, Destination], Meta(description="Where conversions go, each under its name.")] = {}

@@ -29,6 +29,7 @@ CANONICAL_EVENTS: dict[str, CanonicalEvent] = {
     "Order Updated": CanonicalEvent("An order was changed; not a conversion."),
     "Order Refunded": CanonicalEvent("An order was paid back, whole or in part."),
     "Order Cancelled": CanonicalEvent("An order was called off."),
+    "Order Flagged": CanonicalEvent("An order was found to be fraudulent, or is held for review."),
     # derived from a person's orders
     "First Purchase": CanonicalEvent("A person's first order.", PURCHASE),
     "Second Purchase": CanonicalEvent("A person's second order.", PURCHASE),
@@ -81,6 +82,8 @@ CANONICAL_EVENTS: dict[str, CanonicalEvent] = {
     "Subscription Started": CanonicalEvent("A paid subscription began.", PURCHASE),
     "Subscription Renewed": CanonicalEvent("A paid subscription was charged again.", PURCHASE),
     "Subscription Cancelled": CanonicalEvent("A paid subscription was called off."),
+    # what the browser snippet reports of the platforms' pixels
+    "Pixel Sent": CanonicalEvent("A platform's browser pixel sent an event; tells its id."),
     # app
     "Application Installed": CanonicalEvent("The app was started for the first time."),
     "Application Opened": CanonicalEvent("The app was started again."),
@@ -101,6 +104,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "Order Updated": ("Updated Order", "orders/updated"),
     "Order Refunded": ("Refunded Order", "refunds/create", "Refund"),
     "Order Cancelled": ("Cancelled Order", "Canceled Order", "Order Canceled", "orders/cancelled"),
+    "Order Flagged": ("Flagged Order", "orders/risk", "Fraud Detected", "Order Marked Fraudulent"),
     "Checkout Started": ("Started Checkout", "Begin Checkout", "checkouts/create", "Initiate Checkout"),
     "Checkout Step Viewed": ("Viewed Checkout Step",),
     "Checkout Step Completed": ("Completed Checkout Step",),

@@ -31,7 +31,7 @@ GROUP = 64
 
 
 class Connection(Protocol):
-    """What the store's topics may ask of a driver; statements by their name in `sql/queries.sql`."""
+    """What the store's topics may ask of a driver; statements by their name in `sql/*.sql`."""
 
     def rows(self, name: str, *parameters: Any) -> list[Row]:
         """Run and give all rows; a list parameter fills `{in_texts}` or `{in_numbers}`."""
@@ -50,9 +50,12 @@ class Connection(Protocol):
 
 
 def _statements() -> dict[str, str]:
-    text = (files("signalpost.store") / "sql" / "queries.sql").read_text("utf-8")
-    parts = re.split(r"^-- name: (\w+).*$", text, flags=re.MULTILINE)
-    return {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    found: dict[str, str] = {}
+    for page in (files("signalpost.store") / "sql").iterdir():
+        if page.name.endswith(".sql"):
+            parts = re.split(r"^-- name: (\w+).*$", page.read_text("utf-8"), flags=re.MULTILINE)
+            found |= {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+    return found
 
 
 STATEMENTS = _statements()

@@ -1,0 +1,3 @@
+"""The commands that ask how good the signals are: doctor, findings, gates."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The command that writes the week's report."""
+
+from __future__ import annotations

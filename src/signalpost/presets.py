@@ -1,0 +1,3 @@
+"""Gates that an operator switches on by name: one table."""
+
+from __future__ import annotations

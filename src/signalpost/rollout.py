@@ -1,0 +1,3 @@
+"""Staged rollout: which events a destination is sent now, and whether the next stage may begin."""
+
+from __future__ import annotations

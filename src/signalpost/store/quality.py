@@ -1,0 +1,3 @@
+"""What is counted beside verdicts: notices, clocks, coverage, marks, tallies."""
+
+from __future__ import annotations

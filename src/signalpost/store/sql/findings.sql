@@ -1,0 +1,1 @@
+-- Statements of `store/findings.py`; the words in braces are explained in queries.sql.

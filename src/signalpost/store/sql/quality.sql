@@ -1,0 +1,1 @@
+-- Statements of `store/quality.py`; the words in braces are explained in queries.sql.

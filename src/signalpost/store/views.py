@@ -1,0 +1,3 @@
+"""What platforms said they received."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The platforms' own account of what they received, asked and kept."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""What looks after itself: findings, alerts, rollout stages and the platforms' own figures, in a loop."""
+
+from __future__ import annotations
