@@ -83,7 +83,7 @@ class Claim(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     currency: str | None = None
     value_from: str = ""
     stated: str = ""
-    """Which definition the amount it calls the order's worth follows, recognised from its parts: gross, net, subtotal; "" unknown."""
+    """The definition that the amount it calls the order's worth follows: gross, net, subtotal; "" where its parts do not show."""
     total: Decimal | None = None
     revenue: Decimal | None = None
     subtotal: Decimal | None = None

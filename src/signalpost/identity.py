@@ -224,8 +224,20 @@ def combine(left: Person, right: Person) -> Person:
         devices=_newest(left.devices, right.devices),
         consent=_newest(left.consent, right.consent),
         suppressed_at=max(left.suppressed_at, right.suppressed_at),
+        orders={**left.orders, **right.orders} if right.orders else left.orders,
+        derived=_earliest(left.derived, right.derived),
+        recent=_all_of(left.recent, right.recent),
+        given=_newest(left.given, right.given),
     )
     return replace(joined, keys=match_keys(joined))
+
+
+def _earliest(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+    return {name: min(left.get(name, at), right.get(name, at)) for name, at in {**left, **right}.items()}
+
+
+def _all_of(left: dict[str, tuple[int, ...]], right: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(sorted({*left.get(name, ()), *right.get(name, ())})) for name in {**left, **right}}
 
 
 def _ranked(values: dict[str, int]) -> tuple[str, ...]:
@@ -325,8 +337,13 @@ def _told(known: dict[str, tuple[Any, int]], facts: Mapping[str, Any], at: int) 
     return {**known, **changed} if changed else known
 
 
-def learn(person: Person, event: Event, own: tuple[Identifier, ...], said: Mapping[str, bool]) -> Person:
-    """The person after this event: identifiers, traits, click ids, devices and consent; the same object when nothing is new."""
+def learn(
+    person: Person, event: Event, own: tuple[Identifier, ...], said: Mapping[str, bool], kept: frozenset[str] = frozenset()
+) -> Person:
+    """The person after this event: identifiers, traits, click ids, devices and consent; the same object when nothing is new.
+
+    `kept` names the traits that a rule of the workspace reads; they are remembered as they were given.
+    """
     at = min(event.time, event.received_at)
     external, anonymous, emails, phones = person.external_ids, person.anonymous_ids, person.emails, person.phones
     for kind, value in own:
@@ -338,10 +355,12 @@ def learn(person: Person, event: Event, own: tuple[Identifier, ...], said: Mappi
             phones = _heard(phones, value, at)
         elif kind == "user_id":
             external = _heard(external, value, at)
-    traits = person.traits
+    traits, given = person.traits, person.given
     for facts in (event.traits, event.context.get("traits")):
         if facts and isinstance(facts, dict):
             traits = _hear_traits(traits, facts, at)
+            if kept and not kept.isdisjoint(facts):
+                given = _told(given, {name: facts[name] for name in kept & facts.keys()}, at)
     found = normalize.click_ids(event.properties, event.context)
     click_ids = _told(person.clicks, found, at) if found else person.clicks
     devices = _told(person.devices, _devices(event), at) if "device" in event.context else person.devices
@@ -354,7 +373,13 @@ def learn(person: Person, event: Event, own: tuple[Identifier, ...], said: Mappi
         and devices is person.devices
         and (bool(external) or anonymous is person.anonymous_ids)
     )
-    if keys_stand and anonymous is person.anonymous_ids and click_ids is person.clicks and consent is person.consent:
+    if (
+        keys_stand
+        and anonymous is person.anonymous_ids
+        and click_ids is person.clicks
+        and consent is person.consent
+        and given is person.given
+    ):
         return person
     learned = Person(
         id=person.id,
@@ -368,6 +393,10 @@ def learn(person: Person, event: Event, own: tuple[Identifier, ...], said: Mappi
         devices=devices,
         consent=consent,
         suppressed_at=person.suppressed_at,
+        orders=person.orders,
+        derived=person.derived,
+        recent=person.recent,
+        given=given,
         keys=person.keys,
     )
     return learned if keys_stand else replace(learned, keys=match_keys(learned))

@@ -25,3 +25,14 @@ _CURRENCIES = """
 
 COUNTRIES = frozenset(_COUNTRIES.split())
 CURRENCIES = frozenset(_CURRENCIES.split())
+
+_WITHOUT_CENTS = """
+    BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF
+"""
+_WITH_MILLS = "BHD IQD JOD KWD LYD OMR TND"
+_MINOR_UNITS = dict.fromkeys(_WITHOUT_CENTS.split(), 0) | dict.fromkeys(_WITH_MILLS.split(), 3)
+
+
+def minor_units(currency: str | None) -> int:
+    """Decimals of a currency's smallest coin (ISO 4217): 0 for JPY, 3 for KWD, 2 for most."""
+    return _MINOR_UNITS.get(currency or "", 2)

@@ -7,11 +7,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+from msgspec.structs import replace
+
 from signalpost.events import Event, Item, Order
+from signalpost.iso import minor_units
 
 JUNK = frozenset({"", "null", "none", "undefined", "nan", "(not set)", "(data deleted)", "n/a", "<obfuscated>"})
 """Texts that stand in for a value that is not there, in lower case."""
@@ -49,7 +52,8 @@ def _money(value: Any) -> Decimal | None:
     return amount(value) if isinstance(value, (int, float)) else None
 
 
-def _amount(properties: dict[str, Any], name: str) -> Decimal | None:
+def money(properties: dict[str, Any], name: str) -> Decimal | None:
+    """The amount under this name as an exact decimal, None when missing or no amount."""
     value = properties.get(name)
     return None if value is None else _money(value)
 
@@ -170,14 +174,14 @@ _ZERO = Decimal(0)
 def value(properties: dict[str, Any], lines: tuple[Item, ...], definition: str) -> tuple[Decimal | None, str]:
     """(order value under the definition, how it was found); (None, "") when nothing gives it."""
     for needs, extra, words in VALUE_RULES[definition]:
-        worth = _amount(properties, needs)
+        worth = money(properties, needs)
         if worth is None:
             continue
         if extra == 0:
             return worth, words
         absent = []
         for part in ("tax", "shipping"):
-            charged = _amount(properties, part)
+            charged = money(properties, part)
             if charged is None:
                 absent.append(part)
             else:
@@ -187,7 +191,7 @@ def value(properties: dict[str, Any], lines: tuple[Item, ...], definition: str) 
         return worth, words + (f" (no {' or '.join(absent)} given)" if absent else "")
     priced = [line.price * line.quantity for line in lines if line.price is not None and line.quantity is not None]
     if priced and len(priced) == len(lines):
-        worth = sum(priced, _ZERO) - (_amount(properties, "discount") or _ZERO)
+        worth = sum(priced, _ZERO) - (money(properties, "discount") or _ZERO)
         if abs(worth) <= LARGEST_AMOUNT:
             return worth, "sum of items"
     return None, ""
@@ -211,3 +215,19 @@ def read(event: Event, *, definition: str, default_currency: str) -> Order:
 
 
 NO_ORDER = Order()
+
+
+def converted(order: Order, currency: str, rate: Decimal) -> Order:
+    """The order in another currency, rounded to its smallest coin; `rate` is what one unit of the old one is worth in it."""
+    coin = Decimal(1).scaleb(-minor_units(currency))
+
+    def exchanged(price: Decimal | None) -> Decimal | None:
+        return None if price is None else (price * rate).quantize(coin, ROUND_HALF_UP)
+
+    return replace(
+        order,
+        value=exchanged(order.value),
+        currency=currency,
+        items=tuple([replace(item, price=exchanged(item.price)) for item in order.items]),
+        value_from=f"{order.value_from}, {order.currency} at {rate:f}" if order.value is not None else order.value_from,
+    )
