@@ -1,3 +1,177 @@
-"""How long things take: histograms with logarithmic buckets, and quantiles of them."""
+"""How long things take: histograms with logarithmic buckets, quantiles of them, and what is late.
+
+A histogram is a mapping of a bucket to how many. A bucket is named by its bound next to zero, in milliseconds, so a row of the
+table `clocks` can be read as it stands, and finer bounds can be added later without a new meaning for old rows. The ages that
+platforms and people ask about (an hour, a day, a week) are bounds: shares beyond those are exact, all else is within `ERROR`.
+"""
 
 from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from math import ceil
+
+from msgspec import Struct
+
+Histogram = Mapping[int, int]
+"""Bucket -> how many."""
+
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+STEP = 1.2
+"""No bucket reaches further than this many times its own bound."""
+
+ERROR = (STEP - 1) / (STEP + 1)
+"""The most that `value` and `quantile` are off, as a share of the exact time: 9.1 %."""
+
+ROUND = (1, 10, 100, SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 28 * DAY, 365 * DAY, 36_500 * DAY)
+"""Times that are always bounds, because somebody asks for the share beyond them."""
+
+
+def _bounds() -> tuple[int, ...]:
+    found = [0]
+    for start, end in pairwise(ROUND):
+        bound = start
+        while bound < end:
+            found.append(bound)
+            # Floor keeps the step at most STEP; below 5 ms every millisecond is a bucket of its own.
+            bound = max(bound + 1, int(bound * STEP))
+    return (*found, ROUND[-1])
+
+
+BOUNDS = _bounds()
+"""The bounds of the buckets (ms), from 0 to a century, beyond which all is one bucket."""
+
+_UPPER = dict(pairwise(BOUNDS))
+
+
+def bucket(ms: int) -> int:
+    """The bucket of a time: the bound next to zero. Negative times (a clock that runs ahead) have buckets of their own."""
+    if ms >= 0:
+        return BOUNDS[bisect_right(BOUNDS, ms) - 1]
+    return -BOUNDS[bisect_right(BOUNDS, -ms) - 1]
+
+
+def value(bucket: int) -> int:
+    """The time (ms) that stands for a bucket: at most `ERROR` from every time in it, relative to that time."""
+    if bucket < 0:
+        return -value(-bucket)
+    upper = _UPPER.get(bucket)
+    if upper is None or upper <= bucket + 1:
+        return bucket
+    last = upper - 1
+    return round(2 * bucket * last / (bucket + last))
+
+
+def histogram(times: Iterable[int]) -> dict[int, int]:
+    """Times (ms) as a histogram."""
+    found: dict[int, int] = {}
+    for ms in times:
+        at = bucket(ms)
+        found[at] = found.get(at, 0) + 1
+    return found
+
+
+def merge(histograms: Iterable[Histogram]) -> dict[int, int]:
+    """Several histograms as one."""
+    found: dict[int, int] = {}
+    for each in histograms:
+        for at, many in each.items():
+            found[at] = found.get(at, 0) + many
+    return found
+
+
+def quantile(histogram: Histogram, share: float) -> int:
+    """The time (ms) within which `share` of them lie (nearest rank: 0.5 is the lower median), off by `ERROR` at most.
+
+    Raises `ValueError` for a histogram of nothing.
+    """
+    total = sum(histogram.values())
+    if total <= 0:
+        raise ValueError("a histogram of nothing has no quantile")
+    rank = max(1, ceil(share * total - 1e-9))  # 0.07 * 100 is a little more than 7
+    for at in sorted(histogram):
+        rank -= histogram[at]
+        if rank <= 0:
+            return value(at)
+    return value(max(histogram))
+
+
+def at_least(histogram: Histogram, ms: int) -> int:
+    """How many took `ms` or longer: exact where `ms` is one of `ROUND`, else those whose bucket begins there or later."""
+    return sum(many for at, many in histogram.items() if at >= ms)
+
+
+def ahead(histogram: Histogram, ms: int = 1) -> int:
+    """How many times are negative by `ms` or more: events from the future, told by a clock that runs ahead."""
+    return sum(many for at, many in histogram.items() if at <= -ms)
+
+
+# ---------------------------------------------------------------------------------------------- what is late
+
+
+BATCHED = 10 * MINUTE
+"""A source whose 95th percentile is later than this collects events and sends them in batches."""
+OFFLINE = HOUR
+"""Pinterest counts an event that reaches it later than this as offline: not deduplicated, not a web conversion."""
+SKEWED = MINUTE
+"""A clock that runs ahead by less is ordinary."""
+LEAST = 20
+"""Below so many signals a 95th percentile is one signal's luck."""
+NOTABLE = 0.01
+"""The share of signals from which something is worth a sentence."""
+
+
+class Lateness(Struct, frozen=True, kw_only=True):
+    """One clock's figures over a window: times in ms, the rest numbers of signals."""
+
+    signals: int
+    p50: int
+    p95: int
+    p99: int
+    offline: int
+    """An hour or more: those Pinterest counts as offline."""
+    too_old: int
+    """As old as the platform no longer takes."""
+    ahead: int
+    """From the future, by `SKEWED` or more."""
+    furthest_ahead: int
+    """By how much, at most (ms); 0 when none is."""
+
+    @property
+    def batched(self) -> bool:
+        """Whether the source is late as a rule: one in twenty signals takes longer than `BATCHED`."""
+        return self.signals >= LEAST and self.p95 >= BATCHED
+
+    @property
+    def skewed(self) -> bool:
+        """Whether a clock runs ahead: a notable share of signals from the future."""
+        return self.ahead >= LEAST * NOTABLE and self.ahead >= self.signals * NOTABLE
+
+    @property
+    def files_offline(self) -> bool:
+        """Whether Pinterest counts a notable share as offline."""
+        return self.offline >= LEAST * NOTABLE and self.offline >= self.signals * NOTABLE
+
+    @property
+    def loses_old(self) -> bool:
+        """Whether a notable share is too old to be sent."""
+        return self.too_old >= LEAST * NOTABLE and self.too_old >= self.signals * NOTABLE
+
+
+def late(histogram: Histogram, *, oldest: int = 7 * DAY) -> Lateness | None:
+    """The figures of a clock; None when nothing was timed. `oldest` is the platform's limit (ms), best one of `ROUND`."""
+    signals = sum(histogram.values())
+    if not signals:
+        return None
+    return Lateness(
+        signals=signals,
+        p50=quantile(histogram, 0.5),
+        p95=quantile(histogram, 0.95),
+        p99=quantile(histogram, 0.99),
+        offline=at_least(histogram, OFFLINE),
+        too_old=at_least(histogram, oldest),
+        ahead=ahead(histogram, SKEWED),
+        furthest_ahead=max(0, -value(min(histogram))),
+    )
