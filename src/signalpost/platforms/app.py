@@ -45,6 +45,15 @@ class MoveClock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     frozen: bool | None = None
 
 
+class FromPixel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /pixel`: what a stub of the browser's pixel was called with."""
+
+    platform: Platform
+    event: str
+    event_id: str | None = None
+    properties: dict[str, Any] = {}
+
+
 class Emulators(Starlette):
     """The ASGI application; `tiktok` and `pinterest` may be asked directly in a test of the same process."""
 
@@ -59,6 +68,7 @@ class Emulators(Starlette):
                 Route("/", self._home),
                 Route("/received", self._received),
                 Route("/received/ids", self._ids),
+                Route("/pixel", self._pixel, methods=["POST"]),
                 Route("/control/faults", self._faults, methods=["GET", "POST", "DELETE"]),
                 Route("/control/clock", self._clock, methods=["GET", "POST", "DELETE"]),
                 Route("/control/reset", self._reset, methods=["POST"]),
@@ -186,6 +196,13 @@ class Emulators(Starlette):
             pairs = self._of(platform).pairs()
             content[platform] = pairs if times else [pair[:2] for pair in pairs]
         return _json(content)
+
+    async def _pixel(self, request: WebRequest) -> Response:
+        try:
+            sent = msgspec.json.decode(await request.body(), type=FromPixel)
+        except msgspec.DecodeError as error:
+            return _mistake(str(error))
+        return _json(self._platform_of(sent.platform).pixel(sent.event, sent.event_id, sent.properties))
 
     async def _faults(self, request: WebRequest) -> Response:
         if request.method == "POST":

@@ -163,6 +163,17 @@ class Pinterest:
         except RecursionError:
             return self._refuse(Refusal(400, INVALID[1], "Invalid request: the body is nested too deeply"))
 
+    def pixel(self, event: str, event_id: str | None, properties: dict[str, Any]) -> Seen:
+        """Take what the tag sends from a browser (`pintrk('track')`), and return what became of it.
+
+        Doubt: the window is ours, see `WINDOW`; Pinterest only says that copies with one id count once.
+        """
+        now = self._clock.now()
+        new = self.received.from_pixel(_origin("web"), event, event_id, properties, now)
+        seen = Seen(now, event, event_id, "accepted" if new else "deduplicated", self._rid(), None, properties)
+        self.received.latest.append(seen)
+        return seen
+
     def check(self, request: Request) -> Answer | None:
         """Answer the endpoints that only read, or None where Pinterest has none."""
         try:

@@ -52,6 +52,8 @@ class Received:
         # (source, event name) -> event id -> when the running window began. It never forgets on its own:
         # `/received/ids` must be able to name every accepted event.
         self.ids: dict[tuple[str, str], dict[str, int]] = {}
+        # (source, event name, event id) -> when the browser's pixel, not the API, began the running window.
+        self.begun_by_pixel: dict[tuple[str, str, str], int] = {}
         self.reasons: Counter[str] = Counter()
         self.remarks: Counter[str] = Counter()
         self.latest: deque[Seen] = deque(maxlen=keep)
@@ -73,6 +75,28 @@ class Received:
             return False
         seen[event_id] = now
         return True
+
+    def apart(self, source: str, event_name: str, event_id: str, now: int, *, pixel: bool) -> int | None:
+        """Return how long ago (ms) the other side, pixel or API, began this id's running window; None if this side did."""
+        began = self.ids[source, event_name][event_id]
+        by_pixel = self.begun_by_pixel.get((source, event_name, event_id)) == began
+        return None if by_pixel is pixel else now - began
+
+    def from_pixel(self, source: str, event_name: str, event_id: str | None, sent: dict[str, Any], now: int) -> bool:
+        """Count what the browser's pixel reports, with or without an id; return whether it is counted or dropped as a repeat.
+
+        `sent` are the properties the pixel was called with; it takes anything, so only a number is money.
+        """
+        new = event_id is None or self.is_new(source, event_name, event_id, now)
+        if new and event_id is not None:
+            self.begun_by_pixel[source, event_name, event_id] = now
+        tally = self.tally(event_name)
+        tally.accepted += new
+        tally.deduplicated += not new
+        value, currency = sent.get("value"), str(sent.get("currency", ""))
+        if new and isinstance(value, (int, float)):
+            tally.value[currency] = tally.value.get(currency, Decimal(0)) + Decimal(str(value))
+        return new
 
     def take(self, source: str, events: Iterable[tuple[str, str | None]], now: int, *, tested: bool = False) -> None:
         """Count (event name, event id) pairs and remember their ids, nothing else: the bench mode's way."""
@@ -157,6 +181,7 @@ class Received:
         self.requests = 0
         self.tallies.clear()
         self.ids.clear()
+        self.begun_by_pixel.clear()
         self.reasons.clear()
         self.remarks.clear()
         self.latest.clear()

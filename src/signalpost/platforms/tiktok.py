@@ -44,6 +44,8 @@ SYSTEM_ERROR = 50000
 MOST_EVENTS = 1000
 # ads.tiktok.com/help/article/event-deduplication: a repeat within 48 hours of the first is dropped.
 WINDOW = 48 * 3600 * 1000
+# Of the same page: a second copy from the other side, pixel or API, within 5 minutes is merged into the first.
+MERGED_WITHIN = 5 * 60 * 1000
 # Doubt: no page gives a tolerance for clocks that run ahead; a few minutes is ours.
 AHEAD_SECONDS = 300
 # Offline events older than the longest click window are "not matched or reported"; they are not refused.
@@ -135,6 +137,20 @@ class TikTok:
         except RecursionError:
             return self._say(BAD_PARAMETER, "The request body is nested too deeply.")
 
+    def pixel(self, event: str, event_id: str | None, properties: dict[str, Any]) -> Seen:
+        """Take what the first pixel sends from a browser (`ttq.track`), and return what became of it."""
+        now, code = self._clock.now(), self.settings.tiktok_pixels[0]
+        new = self.received.from_pixel(code, event, event_id, properties, now)
+        reason = None if new or event_id is None else self._merged(code, event, event_id, now, pixel=True)
+        seen = Seen(now, event, event_id, "accepted" if new else "deduplicated", self._request_id(), reason, properties)
+        self.received.latest.append(seen)
+        return seen
+
+    def _merged(self, source_id: str, event: str, event_id: str, now: int, *, pixel: bool) -> str | None:
+        """Return the remark on a second copy that is merged into the first, None if it is dropped."""
+        apart = self.received.apart(source_id, event, event_id, now, pixel=pixel)
+        return "merged into the first copy" if apart is not None and apart < MERGED_WITHIN else None
+
     def check(self, request: Request) -> Answer | None:
         """Answer the endpoints that only read, or None where TikTok has none."""
         try:
@@ -195,7 +211,8 @@ class TikTok:
             event_id = event.get("event_id")
             # Doubt: without an id TikTok may still fall back on `ttp` within five minutes; not emulated.
             new = event_id is None or self.received.is_new(source_id, event["event"], event_id, now)
-            self._record([event], "accepted" if new else "deduplicated", now, request_id)
+            merged = None if new else self._merged(source_id, event["event"], event_id, now, pixel=False)
+            self._record([event], "accepted" if new else "deduplicated", now, request_id, reason=merged)
         if left_out:
             return self._say(PARTLY_OK, "Partial success.", request_id)
         return self._say(OK, "OK", request_id)
