@@ -1,3 +1,127 @@
 """Where each destination's rollout stands, and the audit of what was changed."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from signalpost import clocks, rollout
+from signalpost.config import Destination, Workspace
+from signalpost.options import Stage
+from signalpost.rollout import Counted, Figures, Standing
+from signalpost.store.batches import LONGEST_LABEL, MINUTE
+from signalpost.store.database import Connection
+
+HOUR = 3_600_000
+ITSELF = "Signalpost"
+"""Who changed a rollout when nobody did it by hand."""
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One change of a rollout, as the audit has it."""
+
+    destination: str
+    what: str
+    """`began`, `advanced`, `moved back`, `held`, `free again`, `ended`."""
+    note: str
+    stage: int
+
+
+class Noted(Struct, frozen=True, kw_only=True):
+    """One line of the audit."""
+
+    at: int
+    who: str
+    what: str
+    note: str
+
+
+def standings(connection: Connection) -> dict[str, Standing]:
+    """Where each destination's rollout stands, by destination; none for those whose rollout has not begun."""
+    return {
+        destination: Standing(destination=destination, stage=stage, since=since, held=held)
+        for destination, stage, since, held in connection.rows("rollouts_all")
+    }
+
+
+def place(connection: Connection, standing: Standing, *, who: str, what: str, note: str, now: int) -> Change:
+    """Write where a rollout stands, with a line in the audit."""
+    connection.run("rollout_set", standing.destination, standing.stage, standing.since, standing.held)
+    connection.run("audit_add", now, who, f"rollout {what}", standing.destination, note)
+    return Change(destination=standing.destination, what=what, note=note, stage=standing.stage)
+
+
+def audit(connection: Connection, subject: str, most: int = 20) -> list[Noted]:
+    """The latest changes of a subject, the newest first."""
+    return [Noted(at=at, who=who, what=what, note=note) for at, who, what, note in connection.rows("audit_of", subject, most)]
+
+
+def figures(connection: Connection, stages: Sequence[Stage], standing: Standing) -> Figures:
+    """What happened to the events sent so far: from the first full minute of the stage, clocks and match keys from its hour."""
+    name, since = standing.destination, standing.since
+    sent = rollout.allowed(stages, standing.stage) or frozenset()
+    verdicts = [
+        Counted(event, verdict, reason, bool(has_value), int(signals))
+        for event, verdict, reason, has_value, signals in connection.rows(
+            "rollout_verdicts", name, since - since % MINUTE + MINUTE
+        )
+    ]
+    hour = since - since % HOUR
+    times = {bucket: int(many) for bucket, many in connection.rows("rollout_clock", name, hour)}
+    return rollout.measured(
+        verdicts,
+        frozenset(event[:LONGEST_LABEL] for event in sent),
+        latency=clocks.quantile(times, 0.95) if times else None,
+        coverage=None,
+    )
+
+
+def advance_all(connection: Connection, workspace: Workspace, now: int) -> list[Change]:
+    """Look at every rollout once: begin, advance, hold, free or end it, with an audit line each; in the caller's transaction.
+
+    A destination seen for the first time begins in its first stage; one whose `rollout` left the file sends everything, and
+    would begin anew. Called again at the same moment it changes nothing.
+    """
+    known = standings(connection)
+    changes = []
+    for name, destination in workspace.destinations.items():
+        if destination.rollout:
+            changes += _look(connection, destination, known.get(name), name, now)
+    for name in known:
+        if name not in workspace.destinations or not workspace.destinations[name].rollout:
+            note = "The workspace file has no rollout for it any more."
+            connection.run("rollout_drop", name)
+            connection.run("audit_add", now, ITSELF, "rollout ended", name, note)
+            changes.append(Change(destination=name, what="ended", note=note, stage=known[name].stage))
+    return changes
+
+
+def move(connection: Connection, workspace: Workspace, destination: str, steps: int, *, who: str, note: str, now: int) -> Change:
+    """Go so many stages on (or back) by hand; raise `ValueError` where there is no such stage."""
+    stages = workspace.destinations[destination].rollout
+    standing = standings(connection).get(destination, Standing(destination=destination, since=now))
+    moved = rollout.moved(stages, standing, steps, now)
+    return place(connection, moved, who=who, what="advanced" if steps > 0 else "moved back", note=note, now=now)
+
+
+def _look(connection: Connection, destination: Destination, before: Standing | None, name: str, now: int) -> list[Change]:
+    stages = destination.rollout
+    say: dict[str, Any] = {"who": ITSELF, "now": now}
+    if before is None:
+        began = Standing(destination=name, since=now)
+        return [place(connection, began, what="began", note=f"Stage 1 of {len(stages)}.", **say)]
+    after = rollout.advance(stages, before, figures(connection, stages, rollout.placed(stages, before)), now)
+    if after.stage > before.stage:
+        note = f"Stage {after.stage + 1} of {len(stages)}: everything that stage {before.stage + 1} asked for holds."
+        return [place(connection, after, what="advanced", note=note, **say)]
+    if after.stage < before.stage:
+        note = f"The workspace file has {len(stages)} stages now, so this is the last."
+        return [place(connection, after, what="moved back", note=note, **say)]
+    if bool(after.held) != bool(before.held):
+        what, note = ("held", after.held) if after.held else ("free again", f"Stage {after.stage + 1} of {len(stages)}.")
+        return [place(connection, after, what=what, note=note, **say)]
+    if after != before:  # the same hold with newer figures: worth keeping, not worth a line in the audit
+        connection.run("rollout_set", after.destination, after.stage, after.since, after.held)
+    return []
