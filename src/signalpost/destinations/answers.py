@@ -23,6 +23,22 @@ def body_of(response: Response) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def list_of(response: Response) -> list[Any] | None:
+    """The JSON list of an answer; None when the body is anything else."""
+    try:
+        found = msgspec.json.decode(response.body)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return None
+    return found if isinstance(found, list) else None
+
+
+def counted(value: object) -> int | None:
+    """A count in an answer, as a number or as text; None for anything that is none."""
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
 def retry_after(response: Response) -> float | None:
     """Seconds from the Retry-After header, as a number or as a date (counted from the answer's own Date); else None."""
     written = response.headers.get("retry-after", "").strip()

@@ -6,7 +6,7 @@ A platform is one module in this folder with a value `destination: Destination`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -16,14 +16,20 @@ from signalpost.events import Person, Signal
 from signalpost.mapping import Custom, Field
 
 __all__ = [
+    "Counted",
     "Custom",
     "Destination",
     "Field",
+    "Heard",
     "Limits",
     "Outcome",
+    "Places",
+    "Quality",
     "Request",
     "Response",
     "Setting",
+    "Told",
+    "View",
     "request_settings",
 ]
 
@@ -89,6 +95,75 @@ class Limits(Struct, frozen=True, kw_only=True):
     """For this long after its first arrival a repeat of an event id is merged or dropped by the platform."""
 
 
+class Counted(Struct, frozen=True, kw_only=True):
+    """How many events the platform says it received, by who told it; None where it does not say."""
+
+    server: int | None = None
+    browser: int | None = None
+    total: int | None = None
+
+
+class Quality(Struct, frozen=True, kw_only=True):
+    """The platform's own score of one event, over one time and one way it came in."""
+
+    lookback: str
+    """The time the score is about, counted back from the asking: `1d`, `14d`."""
+    platform: str
+    """Where the event happened, in the platform's word: `WEB`, `MOBILE`."""
+    ingestion: str
+    """How it came in, in the platform's word: `CONVERSIONS_API` is the server, `TAG` the browser."""
+    status: str
+    """The platform's word for the whole of that platform and way: `GOOD`, `FAIR`, `NEEDS_IMPROVEMENT`."""
+    coverage: dict[str, float]
+    """What the event carried -> in how many of a hundred events, by the platform's name of it."""
+    overlap: float | None = None
+    """Of a hundred ids, how many came by tag and by server: what the platform can deduplicate."""
+    issues: tuple[str, ...] = ()
+    """What the platform finds fault with, in its own words."""
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What a platform says of one of its events on one day."""
+
+    name: str
+    """The platform's name of the event."""
+    day: str
+    """`YYYY-MM-DD`, UTC: the day it counts, or for a score the day it was asked."""
+    value: Counted | tuple[Quality, ...]
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """How asking a platform went. `not_allowed`: these credentials may not ask, which is no fault; `failed`: they should."""
+
+    state: Literal["told", "not_allowed", "failed"]
+    sentence: str
+    """For a marketer; where nothing was told, why and what to do."""
+    told: tuple[Told, ...] = ()
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """Something a platform tells of what it received, where the credentials allow to ask."""
+
+    what: Literal["received", "event_quality_score"]
+    doc: str
+    """What it is and what it takes to be told, in sentences."""
+    ask: Callable[[Mapping[str, str], str, int], Generator[Request, Response, Heard]]
+    """(settings as `request_settings` gives them, base address, now) -> requests one after the other; each is answered with
+    its response, and the end is what was heard. Nothing in it does input or output: who drives it sends."""
+
+
+class Places(Struct, frozen=True, kw_only=True):
+    """Where in the event's object the platform's fields for these stand, as paths of the field table."""
+
+    name: str
+    event_id: str
+    time: str
+    order_id: str
+    value: str
+    currency: str
+    items: str
+
+
 def request_settings(options: config.Destination) -> dict[str, str]:
     """All that `request` and `check` may need: the platform's own settings, `test_code` and `partner_name`."""
     settings = dict(options.settings)
@@ -145,5 +220,11 @@ class Destination(Struct, frozen=True, kw_only=True):
     check: Callable[[dict[str, str], str, int], Request]
     """(settings, base, now) -> a request without side effects that shows whether the credentials work."""
     explain_check: Callable[[Response], tuple[bool, str]]
+    places: Places
+    """Where the fields stand that every platform has."""
+    answer_says: str
+    """What the answer to an event tells and what not, as a sentence for those who compare."""
+    views: tuple[View, ...] = ()
+    """What the platform tells of what it received."""
     request_id: Callable[[Response], str | None] = no_request_id
     """(answer) -> the platform's own id of the request, which its support asks for."""

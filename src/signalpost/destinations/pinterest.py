@@ -7,7 +7,8 @@ may hold events that failed: the answer has one entry an event, in the order of 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,16 +17,30 @@ from msgspec import Struct
 
 from signalpost import normalize
 from signalpost.destinations import readers
-from signalpost.destinations.answers import all_alike, body_of, by_status, quoted, retry_after, split_or_refuse
+from signalpost.destinations.answers import (
+    all_alike,
+    body_of,
+    by_status,
+    list_of,
+    quoted,
+    redacted,
+    retry_after,
+    split_or_refuse,
+)
 from signalpost.destinations.contract import (
     Custom,
     Destination,
     Field,
+    Heard,
     Limits,
     Outcome,
+    Places,
+    Quality,
     Request,
     Response,
     Setting,
+    Told,
+    View,
 )
 from signalpost.events import Person, Signal
 from signalpost.mapping import matched
@@ -447,6 +462,89 @@ def explain_check(response: Response) -> tuple[bool, str]:
     return False, f"{found.sentence} ({found.code})"
 
 
+# ---------------------------------------------------------------------------------------------- what it received
+
+
+def event_quality_score(settings: Mapping[str, str], base: str, now: int) -> Generator[Request, Response, Heard]:
+    """Ask for the Event Quality Score over one day and over 14: `GET /ad_accounts/{id}/conversion_eqs`.
+
+    The status is one of each platform and way in, not of each event; coverage is of each event. Pinterest tells no counts.
+    """
+    found: dict[str, list[Quality]] = {}
+    for lookback in ("1d", "14d"):
+        answer = yield Request(
+            method="GET",
+            url=f"{base.rstrip('/')}/v5/ad_accounts/{settings['ad_account']}/conversion_eqs?lookback_period={lookback}",
+            headers={"authorization": f"Bearer {settings.get('reading_token') or settings['access_token']}"},
+        )
+        listed = list_of(answer)
+        if answer.status != 200 or listed is None:
+            return _unheard(answer)
+        for entry in listed:
+            for name, quality in _qualities(entry, lookback):
+                found.setdefault(name, []).append(quality)
+    day = f"{datetime.fromtimestamp(now / 1000, UTC):%Y-%m-%d}"
+    told = tuple(Told(name=name, day=day, value=tuple(each)) for name, each in found.items())
+    if not told:
+        return Heard(state="told", sentence="Pinterest has no Event Quality Score of this account yet.")
+    return Heard(state="told", sentence="Pinterest tells its Event Quality Score.", told=told)
+
+
+def _qualities(entry: Any, lookback: str) -> Iterator[tuple[str, Quality]]:
+    """(event, its score) of one entry: one platform and one way in."""
+    components = entry.get("quality_components") if isinstance(entry, dict) else None
+    if not isinstance(components, dict):
+        return
+    coverage: dict[str, dict[str, float]] = {}
+    overlap: dict[str, float] = {}
+    issues: dict[str, list[str]] = {}
+    for component, events in components.items():
+        for written, said in events.items() if isinstance(events, dict) else ():
+            name = written.lower()
+            share = _percent(said.get("coverage")) if isinstance(said, dict) else None
+            if share is None:
+                continue
+            coverage.setdefault(name, {})[component] = share
+            both = _percent(said.get("overlap"))
+            if both is not None:
+                overlap[name] = both
+            listed = said.get("issues")
+            for issue in listed if isinstance(listed, list) else ():
+                words = redacted(issue.get("reason")) or redacted(issue.get("name")) if isinstance(issue, dict) else ""
+                if words:
+                    issues.setdefault(name, []).append(f"{component}: {words}")
+    for name, shares in coverage.items():
+        yield (
+            name,
+            Quality(
+                lookback=lookback,
+                platform=redacted(entry.get("source_platform")),
+                ingestion=redacted(entry.get("ingestion_source")),
+                status=redacted(entry.get("overall_status")),
+                coverage=shares,
+                overlap=overlap.get(name),
+                issues=tuple(issues.get(name, ())),
+            ),
+        )
+
+
+def _percent(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100 else None
+
+
+def _unheard(answer: Response) -> Heard:
+    """Why this answer tells no score. A conversion token is refused with 401 or 403 and is good for sending all the same."""
+    if answer.status in {401, 403}:
+        return Heard(
+            state="not_allowed",
+            sentence="Pinterest tells its Event Quality Score only to an access token with the scope ads:read and a role in the "
+            "ad account; a conversion token made in Ads Manager has not that scope. Put such a token into `reading_token`, "
+            f"or leave it: it is optional, sending does not need it. (HTTP {answer.status})",
+        )
+    found = by_status("Pinterest", answer, 1, body_of(answer).get("message"))[0]
+    return Heard(state="failed", sentence=f"Pinterest did not tell its Event Quality Score. {found.sentence}")
+
+
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
@@ -459,6 +557,12 @@ destination: Final = Destination(
             name="access_token",
             doc="Ads Manager, Conversions, Set up API, Generate new token; it starts with pina_.",
             secret=True,
+        ),
+        Setting(
+            name="reading_token",
+            doc="A token with the scope ads:read, only to ask for the Event Quality Score; without it `access_token` asks.",
+            secret=True,
+            required=False,
         ),
     ),
     default_base="https://api.pinterest.com",
@@ -489,4 +593,23 @@ destination: Final = Destination(
     outcomes=outcomes,
     check=check,
     explain_check=explain_check,
+    places=Places(
+        name="event_name",
+        event_id="event_id",
+        time="event_time",
+        order_id="custom_data.order_id",
+        value="custom_data.value",
+        currency="custom_data.currency",
+        items="custom_data.contents",
+    ),
+    answer_says="Pinterest answers for each event whether it was processed and repeats nothing of it, so what is compared is "
+    "the request it answered. Test events show nowhere in Ads Manager.",
+    views=(
+        View(
+            what="event_quality_score",
+            doc="Pinterest's Event Quality Score over one and over 14 days; it takes an access token with the scope ads:read, "
+            "which a conversion token made in Ads Manager has not.",
+            ask=event_quality_score,
+        ),
+    ),
 )

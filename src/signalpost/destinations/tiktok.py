@@ -6,9 +6,10 @@ Facts from TikTok's portal: report events (1771101303285761), parameters (177110
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,16 +17,21 @@ from msgspec import Struct
 
 from signalpost import normalize
 from signalpost.destinations import readers
-from signalpost.destinations.answers import all_alike, body_of, by_status, quoted, retry_after, split_or_refuse
+from signalpost.destinations.answers import all_alike, body_of, by_status, counted, quoted, retry_after, split_or_refuse
 from signalpost.destinations.contract import (
+    Counted,
     Custom,
     Destination,
     Field,
+    Heard,
     Limits,
     Outcome,
+    Places,
     Request,
     Response,
     Setting,
+    Told,
+    View,
 )
 from signalpost.errors import ConfigError
 from signalpost.events import Person, Signal
@@ -315,13 +321,8 @@ _text = msgspec.json.encode
 
 def check(settings: dict[str, str], base: str, now: int) -> Request:  # noqa: ARG001
     """With an advertiser: look the pixel up. Without: an event without a time, which TikTok must refuse as such."""
-    if settings.get("advertiser"):
-        query = urlencode({"advertiser_id": settings["advertiser"], "code": settings["pixel"]})
-        return Request(
-            method="GET",
-            url=f"{base.rstrip('/')}/open_api/v1.3/pixel/list/?{query}",
-            headers={"access-token": settings["access_token"]},
-        )
+    if settings.get("advertiser") and not settings.get("reading_token"):
+        return _pixel(settings, base)
     # A token made in Events Manager may send events and nothing else, so nothing harmless can be asked with it.
     # An event that cannot be taken tells all the same: 40105 bad token, 40001 no rights, 40002 token and pixel are good.
     body = msgspec.json.encode(
@@ -333,6 +334,18 @@ def check(settings: dict[str, str], base: str, now: int) -> Request:  # noqa: AR
         }
     )
     return Request(method="POST", url=f"{base.rstrip('/')}/open_api/v1.3/event/track/", headers=_headers(settings), body=body)
+
+
+def _pixel(settings: Mapping[str, str], base: str) -> Request:
+    return _get(settings, base, "pixel/list/", {"advertiser_id": settings["advertiser"], "code": settings["pixel"]})
+
+
+def _get(settings: Mapping[str, str], base: str, path: str, query: Mapping[str, str]) -> Request:
+    return Request(
+        method="GET",
+        url=f"{base.rstrip('/')}/open_api/v1.3/{path}?{urlencode(query)}",
+        headers={"access-token": settings.get("reading_token") or settings["access_token"]},
+    )
 
 
 # ---------------------------------------------------------------------------------------------- answers
@@ -468,8 +481,126 @@ def explain_check(response: Response) -> tuple[bool, str]:
     return found.kind in {"accepted", "warned"}, f"{found.sentence} ({found.code})"
 
 
+# ---------------------------------------------------------------------------------------------- what it received
+
 HOUR = 3_600_000
 DAY = 24 * HOUR
+
+DAYS_ASKED: Final = 3
+"""Today and the two days before it: TikTok counts with a delay and sets its figures right once a day, at 12:00 UTC."""
+
+MAY_NOT: Final = frozenset({40001, 40003, 40101, 40117, 40118, 40124, 40125, 40130, 40301, 70001})
+"""Codes that say these credentials may not read, while they may be good for sending."""
+
+TYPES: Final = {
+    "SHOPPING": "Purchase",
+    "ON_WEB_ORDER": "PlaceAnOrder",
+    "INITIATE_ORDER": "InitiateCheckout",
+    "ADD_BILLING": "AddPaymentInfo",
+    "ON_WEB_CART": "AddToCart",
+    "ON_WEB_ADD_TO_WISHLIST": "AddToWishlist",
+    "ON_WEB_DETAIL": "ViewContent",
+    "ON_WEB_REGISTER": "CompleteRegistration",
+    "ON_WEB_SEARCH": "Search",
+    "ON_WEB_SUBSCRIBE": "Subscribe",
+    "FORM": "Lead",
+    "CONSULT": "Contact",
+    "DOWNLOAD_START": "Download",
+    "BUTTON": "ClickButton",
+}
+"""What the statistics call an event (the names of ad creation) -> what events are called when sent."""
+
+_SPELT: Final = {name.upper(): name for name in EVENT_NAMES}
+
+
+def _event_of(row: Mapping[str, Any]) -> str | None:
+    """The event's name as it is sent: the type of a standard event, or the custom name; None for a row without either."""
+    kind, own = row.get("pixel_event_type"), row.get("custom_event_type")
+    if isinstance(kind, str) and kind:
+        return TYPES.get(kind) or _SPELT.get(kind.replace("_", "").upper()) or kind
+    return own if isinstance(own, str) and own else None
+
+
+def received(settings: Mapping[str, str], base: str, now: int) -> Generator[Request, Response, Heard]:
+    """Ask for the events TikTok received, by day and by who told it: `GET /pixel/event/stats/` (1740858904557570).
+
+    The statistics know the pixel by its number, so the number is looked up by its code first. Whether server counts are
+    before or after deduplication is not documented.
+    """
+    if not settings.get("advertiser"):
+        return Heard(state="not_allowed", sentence=f"TikTok was not asked what it received: {_NEEDED}")
+    answer = yield _pixel(settings, base)
+    wrong = _unheard(answer)
+    if wrong is not None:
+        return wrong
+    pixels = _rows(answer, "pixels")
+    pixel = next((str(row.get("pixel_id")) for row in pixels if row.get("pixel_code") == settings["pixel"]), None)
+    if pixel is None:
+        return Heard(state="failed", sentence="This advertiser has no such pixel: check the options `pixel` and `advertiser`.")
+    told: list[Told] = []
+    for ago in range(DAYS_ASKED):
+        day = f"{datetime.fromtimestamp((now - ago * DAY) / 1000, UTC):%Y-%m-%d}"
+        query = {
+            "advertiser_id": settings["advertiser"],
+            "pixel_ids": msgspec.json.encode([pixel]).decode(),
+            "date_range": msgspec.json.encode({"start_date": day, "end_date": day}).decode(),
+        }
+        answer = yield _get(settings, base, "pixel/event/stats/", query)
+        wrong = _unheard(answer)
+        if wrong is not None:
+            return Heard(state=wrong.state, sentence=wrong.sentence, told=tuple(told))
+        told += _counts(answer, pixel, day)
+    return Heard(state="told", sentence="TikTok tells how many events it received, by day and by who told it.", told=tuple(told))
+
+
+def _rows(answer: Response, name: str) -> list[dict[str, Any]]:
+    data = body_of(answer).get("data")
+    rows = data.get(name) if isinstance(data, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _counts(answer: Response, pixel: str, day: str) -> list[Told]:
+    """The counts of one pixel on one day, one row an event: the old and the new name of one event are one event."""
+    sums: dict[str, Counted] = {}
+    for one in _rows(answer, "list"):
+        rows = one.get("statistics")
+        if str(one.get("pixel_id")) != pixel or not isinstance(rows, list):
+            continue
+        for row in rows:
+            name = _event_of(row) if isinstance(row, dict) else None
+            if name is None:
+                continue
+            before = sums.get(name, Counted())
+            sums[name] = Counted(
+                server=_sum(before.server, counted(row.get("server_event_total_count"))),
+                browser=_sum(before.browser, counted(row.get("browser_event_total_count"))),
+                total=_sum(before.total, counted(row.get("total_count"))),
+            )
+    return [Told(name=name, day=day, value=value) for name, value in sums.items()]
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one + (other or 0)
+
+
+_NEEDED: Final = (
+    "that takes the option `advertiser` and a developer app's access token with the permission Pixel Management "
+    "(Pixel Level Reporting), as `access_token` or as `reading_token`. It is optional; sending does not need it."
+)
+
+
+def _unheard(answer: Response) -> Heard | None:
+    """Why this answer tells nothing; None when it tells."""
+    code = body_of(answer).get("code")
+    if answer.status == 200 and code == 0 and not isinstance(code, bool):
+        return None
+    found = outcomes(answer, 1)[0]
+    if isinstance(code, int) and code in MAY_NOT:
+        return Heard(state="not_allowed", sentence=f"TikTok does not tell this access token what it received ({code}): {_NEEDED}")
+    if found.kind in {"accepted", "warned"} or answer.status == 404:
+        return Heard(state="failed", sentence=f"TikTok answered with something unreadable (HTTP {answer.status}).")
+    return Heard(state="failed", sentence=quoted(f"TikTok did not tell what it received ({found.code}).", found.sentence))
+
 
 destination: Final = Destination(
     name="tiktok",
@@ -488,7 +619,15 @@ destination: Final = Destination(
         ),
         Setting(
             name="advertiser",
-            doc="The advertiser's id: lets `check` look the pixel up when the token belongs to a developer app.",
+            doc="The advertiser's id: lets `check` look the pixel up, and Signalpost ask what TikTok received, when the "
+            "token belongs to a developer app.",
+            required=False,
+        ),
+        Setting(
+            name="reading_token",
+            doc="A developer app's token with Pixel Management, only to ask what TikTok received; without it "
+            "`access_token` asks.",
+            secret=True,
             required=False,
         ),
     ),
@@ -518,4 +657,23 @@ destination: Final = Destination(
     outcomes=outcomes,
     check=check,
     explain_check=explain_check,
+    places=Places(
+        name="event",
+        event_id="event_id",
+        time="event_time",
+        order_id="properties.order_id",
+        value="properties.value",
+        currency="properties.currency",
+        items="properties.contents",
+    ),
+    answer_says="TikTok answers for a request as a whole and repeats nothing of the event, so what is compared is the "
+    "request it answered. The event also shows in Events Manager, Test events.",
+    views=(
+        View(
+            what="received",
+            doc="How many events TikTok received by day, by server and by browser; it takes the option `advertiser` and a "
+            "developer app's token with the permission Pixel Management (Pixel Level Reporting).",
+            ask=received,
+        ),
+    ),
 )
