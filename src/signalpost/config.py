@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
-from decimal import Decimal
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +35,7 @@ from signalpost.marked import (
     sentence_of,
 )
 from signalpost.options import (
+    UNITS,
     Consent,
     Destination,
     Identity,
@@ -45,6 +44,7 @@ from signalpost.options import (
     Server,
     Source,
     Workspace,
+    duration,
 )
 from signalpost.vocabulary import CANONICAL_EVENTS, canonical
 
@@ -164,29 +164,6 @@ def check(
     if any(note.severity == "mistake" for note in notes.mistakes):
         workspace = None
     return workspace, notes.found
-
-
-_UNITS = {
-    "ms": 1,
-    "s": 1000,
-    "m": 60_000,
-    "h": 3_600_000,
-    "d": 86_400_000,
-    "w": 7 * 86_400_000,
-}
-_PART = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d|w)"
-_LONGEST = int(timedelta(days=36525).total_seconds() * 1000)
-
-
-def duration(text: str) -> int:
-    """Return a duration such as `50ms`, `15m`, `1h30m`, `24h` or `7d` in milliseconds; raise `ValueError`."""
-    compact = text.strip()
-    if re.fullmatch(f"(?:{_PART})+", compact) is None:
-        raise ValueError("a duration is a number and a unit, such as `50ms`, `15m`, `24h` or `7d`")
-    milliseconds = int(sum(Decimal(number) * _UNITS[unit] for number, unit in re.findall(_PART, compact)))
-    if milliseconds > _LONGEST:
-        raise ValueError("a duration is at most 100 years")
-    return milliseconds
 
 
 def objection(name: str, answer: str) -> str | None:
@@ -546,8 +523,8 @@ def _near(word: str, known: Collection[str]) -> str:
 
 
 def _days(milliseconds: int) -> str:
-    days, rest = divmod(milliseconds, _UNITS["d"])
-    return f"{days}d" if not rest else f"{milliseconds // _UNITS['h']}h"
+    days, rest = divmod(milliseconds, UNITS["d"])
+    return f"{days}d" if not rest else f"{milliseconds // UNITS['h']}h"
 
 
 def _loopback(parts: SplitResult) -> bool:

@@ -11,7 +11,65 @@ from typing import Any
 
 from msgspec import Struct
 
+from signalpost import conditions
+from signalpost.conditions import Subject
 from signalpost.events import Event, Order, Person
+from signalpost.options import Gate, Workspace
+from signalpost.presets import PRESETS, slug
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """A gate of the workspace file, compiled: a preset or a rule of the operator's own."""
+
+    name: str
+    """Of the preset, or made of the rule's reason; the ledger's reason is `gate:` and this."""
+    sentence: str
+    """Its condition in words, which is what the ledger says."""
+    advice: str
+    test: Callable[[Subject], bool]
+    """True: the signal is withheld, or, observing, would be."""
+    observing: bool
+    events: frozenset[str] | None
+    """Canonical events it looks at; None: all."""
+    destinations: frozenset[str] | None
+    """None: all."""
+
+
+def rules(workspace: Workspace) -> tuple[Rule, ...]:
+    """The workspace's gates in the order of the file, each compiled once."""
+    return tuple(_rule(gate, frozenset(workspace.derived)) for gate in workspace.gates)
+
+
+def kept_traits(workspace: Workspace) -> frozenset[str]:
+    """Traits that some rule of the workspace reads, so that they are kept in `Person.given`."""
+    written = [condition_of(gate) for gate in workspace.gates]
+    written += [derived.where for derived in workspace.derived.values() if derived.where is not None]
+    return frozenset().union(*(conditions.compile(each).traits for each in written))
+
+
+def condition_of(gate: Gate) -> Any:
+    """The condition of a gate as the workspace file could have it; a preset's with its parameters filled in."""
+    return gate.when if gate.preset is None else PRESETS[gate.preset].when(gate)
+
+
+def _rule(gate: Gate, derived: frozenset[str]) -> Rule:
+    condition = conditions.compile(condition_of(gate))
+    preset = None if gate.preset is None else PRESETS[gate.preset]
+    events = None if gate.events is None else frozenset(gate.events)
+    if events is None and preset is not None and preset.events is not None:
+        events = derived.union(preset.events)
+    return Rule(
+        name=gate.preset or slug(gate.reason or ""),
+        sentence=condition.sentence,
+        advice=OWN_ADVICE if preset is None else preset.advice,
+        test=condition.test,
+        observing=gate.mode == "observing",
+        events=events,
+        destinations=None if gate.destinations is None else frozenset(gate.destinations),
+    )
+
+
+OWN_ADVICE = "Nothing to do: the rule is one of the workspace file's own, under `gates`."
 
 
 class Reason(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -17,6 +20,55 @@ EventName = Annotated[str, Meta(extra={"is": "event"})]
 Share = Annotated[str, Meta(extra={"is": "share"}, extra_json_schema={"examples": ["40%", "2.5%"]})]
 Amount = Annotated[str, Meta(extra={"is": "amount"}, extra_json_schema={"examples": ["300", "1.0842"]})]
 Condition = Annotated[Any, Meta(extra={"is": "condition"})]
+
+
+UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+"""Milliseconds in each unit of a duration."""
+
+_PART = r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d|w)"
+_LONGEST = int(timedelta(days=36525).total_seconds() * 1000)
+_SPELT = (("day", UNITS["d"]), ("hour", UNITS["h"]), ("minute", UNITS["m"]), ("second", UNITS["s"]), ("millisecond", 1))
+
+
+def duration(text: str) -> int:
+    """Return a duration such as `50ms`, `15m`, `1h30m`, `24h` or `7d` in milliseconds; raise `ValueError`."""
+    compact = text.strip()
+    if re.fullmatch(f"(?:{_PART})+", compact) is None:
+        raise ValueError("a duration is a number and a unit, such as `50ms`, `15m`, `24h` or `7d`")
+    milliseconds = int(sum(Decimal(number) * UNITS[unit] for number, unit in re.findall(_PART, compact)))
+    if milliseconds > _LONGEST:
+        raise ValueError("a duration is at most 100 years")
+    return milliseconds
+
+
+def spelt(milliseconds: int) -> str:
+    """Return a duration in words: `30 days`, `1 hour 30 minutes`; hours up to two days."""
+    if milliseconds == 0:
+        return "0 seconds"
+    said, left = [], milliseconds
+    for word, unit in _SPELT:
+        if unit == UNITS["d"] and milliseconds <= 2 * unit and milliseconds % unit == 0:
+            continue  # people say 24 and 48 hours
+        many, left = divmod(left, unit)
+        if many:
+            said.append(f"{many} {word}{'' if many == 1 else 's'}")
+    return " ".join(said)
+
+
+def number(text: str) -> Decimal:
+    """Return the exact number that a plain decimal text is; raise `ValueError`."""
+    if re.fullmatch(r"[+-]?[0-9]{1,18}(\.[0-9]{1,12})?", text.strip(), re.ASCII) is None:
+        raise ValueError("a number such as `0` or `49.90`")
+    return Decimal(text.strip())
+
+
+def share(text: str) -> Decimal:
+    """Return a share such as `40%` as 0.4; raise `ValueError`: without the sign nobody knows whether 1 is all or a hundredth."""
+    found = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%", text.strip(), re.ASCII)
+    exact = Decimal(found[1]) / 100 if found else Decimal(2)
+    if exact > 1:
+        raise ValueError("a share from `0%` to `100%`")
+    return exact
 
 
 class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +130,13 @@ class Orders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="The same order id by another person so much later is a new order, no duplicate.",
         ),
     ] = "24h"
+    customer_type: Annotated[
+        bool,
+        Meta(
+            description="Tell platforms whether a buyer is new or returning; for when Signalpost knows the shop's history: "
+            "without it every old customer's next order looks like a first one."
+        ),
+    ] = False
 
 
 class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
