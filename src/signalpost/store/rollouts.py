@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from msgspec import Struct
 
-from signalpost import clocks, rollout
+from signalpost import clocks, coverage, rollout
 from signalpost.config import Destination, Workspace
-from signalpost.options import Stage
 from signalpost.rollout import Counted, Figures, Standing
 from signalpost.store.batches import LONGEST_LABEL, MINUTE
 from signalpost.store.database import Connection
@@ -58,10 +57,10 @@ def audit(connection: Connection, subject: str, most: int = 20) -> list[Noted]:
     return [Noted(at=at, who=who, what=what, note=note) for at, who, what, note in connection.rows("audit_of", subject, most)]
 
 
-def figures(connection: Connection, stages: Sequence[Stage], standing: Standing) -> Figures:
+def figures(connection: Connection, destination: Destination, standing: Standing) -> Figures:
     """What happened to the events sent so far: from the first full minute of the stage, clocks and match keys from its hour."""
     name, since = standing.destination, standing.since
-    sent = rollout.allowed(stages, standing.stage) or frozenset()
+    sent = frozenset(event[:LONGEST_LABEL] for event in rollout.allowed(destination.rollout, standing.stage) or ())
     verdicts = [
         Counted(event, verdict, reason, bool(has_value), int(signals))
         for event, verdict, reason, has_value, signals in connection.rows(
@@ -70,11 +69,15 @@ def figures(connection: Connection, stages: Sequence[Stage], standing: Standing)
     ]
     hour = since - since % HOUR
     times = {bucket: int(many) for bucket, many in connection.rows("rollout_clock", name, hour)}
+    keys = coverage.merge(
+        {mask: int(many)} for event, mask, many in connection.rows("rollout_coverage", name, hour) if event in sent
+    )
+    score = coverage.score(keys, destination.type)
     return rollout.measured(
         verdicts,
-        frozenset(event[:LONGEST_LABEL] for event in sent),
+        sent,
         latency=clocks.quantile(times, 0.95) if times else None,
-        coverage=None,
+        coverage=None if score is None else Fraction(score) / 100,
     )
 
 
@@ -112,7 +115,7 @@ def _look(connection: Connection, destination: Destination, before: Standing | N
     if before is None:
         began = Standing(destination=name, since=now)
         return [place(connection, began, what="began", note=f"Stage 1 of {len(stages)}.", **say)]
-    after = rollout.advance(stages, before, figures(connection, stages, rollout.placed(stages, before)), now)
+    after = rollout.advance(stages, before, figures(connection, destination, rollout.placed(stages, before)), now)
     if after.stage > before.stage:
         note = f"Stage {after.stage + 1} of {len(stages)}: everything that stage {before.stage + 1} asked for holds."
         return [place(connection, after, what="advanced", note=note, **say)]
