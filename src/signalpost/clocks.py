@@ -111,16 +111,10 @@ def ahead(histogram: Histogram, ms: int = 1) -> int:
 # ---------------------------------------------------------------------------------------------- what is late
 
 
-BATCHED = 10 * MINUTE
-"""A source whose 95th percentile is later than this collects events and sends them in batches."""
 OFFLINE = HOUR
 """Pinterest counts an event that reaches it later than this as offline: not deduplicated, not a web conversion."""
 SKEWED = MINUTE
 """A clock that runs ahead by less is ordinary."""
-LEAST = 20
-"""Below so many signals a 95th percentile is one signal's luck."""
-NOTABLE = 0.01
-"""The share of signals from which something is worth a sentence."""
 
 
 class Lateness(Struct, frozen=True, kw_only=True):
@@ -138,26 +132,6 @@ class Lateness(Struct, frozen=True, kw_only=True):
     """From the future, by `SKEWED` or more."""
     furthest_ahead: int
     """By how much, at most (ms); 0 when none is."""
-
-    @property
-    def batched(self) -> bool:
-        """Whether the source is late as a rule: one in twenty signals takes longer than `BATCHED`."""
-        return self.signals >= LEAST and self.p95 >= BATCHED
-
-    @property
-    def skewed(self) -> bool:
-        """Whether a clock runs ahead: a notable share of signals from the future."""
-        return self.ahead >= LEAST * NOTABLE and self.ahead >= self.signals * NOTABLE
-
-    @property
-    def files_offline(self) -> bool:
-        """Whether Pinterest counts a notable share as offline."""
-        return self.offline >= LEAST * NOTABLE and self.offline >= self.signals * NOTABLE
-
-    @property
-    def loses_old(self) -> bool:
-        """Whether a notable share is too old to be sent."""
-        return self.too_old >= LEAST * NOTABLE and self.too_old >= self.signals * NOTABLE
 
 
 def late(histogram: Histogram, *, oldest: int = 7 * DAY) -> Lateness | None:
