@@ -1,3 +1,254 @@
-"""Findings: opened, seen again, closed; and the figures they are decided from."""
+"""Findings, opened and closed by themselves: the figures they are decided from, and the table that keeps them.
+
+Gathering is bounded whatever the database holds: counters of a span of time, the newest orders, the newest verdicts.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from signalpost import findings, purchases
+from signalpost.config import Workspace
+from signalpost.findings import DAY, DAYS, EXAMPLES, HOUR, Count, Drop, Figures, Finding, Notice, Purchase, Rest, Sample, Told
+from signalpost.store import rollouts
+from signalpost.store.database import Connection, Row
+
+ORDERS = 2_000
+"""The newest orders that are looked at."""
+
+VERDICTS = 10_000
+"""The newest verdicts among which examples are looked for."""
+
+REFUSALS = 1_000
+WAITING = 10_000
+"""Purchases waiting for a resting destination that are counted."""
+
+CLOSES_MS = 600_000
+"""A finding not seen for so long is over: one that comes and goes within it stays open."""
+
+MINUTE = 60_000
+
+_record = msgspec.json.Decoder(purchases.Record)
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """A finding with its life; times in epoch ms."""
+
+    id: int
+    finding: Finding
+    since: int
+    seen_at: int
+    """When it was last found to be so."""
+    closed_at: int | None
+    """None: it is open."""
+    alerted_at: int | None
+    """When somebody was last told of it."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it is so as far as known."""
+        return self.closed_at is None
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------------
+
+
+def usual(connection: Connection, now: int) -> tuple[tuple[Count, ...], int]:
+    """The counters of the last `DAYS` days and when they begin: the costly part of the figures, worth keeping for an hour."""
+    since = now - DAYS * DAY
+    return _counts(connection, since), int(connection.rows("findings_counting_since", since)[0][0] or 0)
+
+
+def gather(connection: Connection, workspace: Workspace, now: int, week: tuple[tuple[Count, ...], int] | None = None) -> Figures:
+    """All that the rules look at; `week` is what `usual` gave lately, taken anew without it."""
+    counted, since = week or usual(connection, now)
+    then = now - DAYS * DAY
+    return Figures(
+        now=now,
+        day=_counts(connection, now - DAY),
+        week=counted,
+        since=since,
+        orders=_orders(connection, then),
+        notices=tuple(
+            [
+                Notice(destination, what, detail, name, currency, int(signals), int(micros), event)
+                for destination, what, detail, name, currency, signals, micros, event in connection.rows(
+                    "findings_notices", then - then % HOUR
+                )
+            ]
+        ),
+        clocks=_clocks(connection, now - DAY - now % HOUR),
+        resting=_resting(connection),
+        rollouts=rollouts.standings(connection),
+        drops=_drops(connection, workspace, now),
+        samples=_samples(connection),
+        set_aside=tuple([position for (position,) in connection.rows("findings_set_aside", REFUSALS, then)]),
+    )
+
+
+def _counts(connection: Connection, since: int) -> tuple[Count, ...]:
+    return tuple(
+        [
+            Count(destination, name, verdict, reason, currency, int(signals), int(micros))
+            for destination, name, verdict, reason, currency, signals, micros, _ in connection.rows(
+                "rollups_since", since - since % MINUTE
+            )
+        ]
+    )
+
+
+def _orders(connection: Connection, since: int) -> tuple[Purchase, ...]:
+    found = []
+    for order_id, event, time, sent, record in connection.rows("findings_orders", ORDERS):
+        if time >= since:
+            known = purchases.NOTHING if record is None else _record.decode(bytes(record))
+            found.append((order_id, event, time, frozenset(sent.split()), known))
+    events = sorted({event for _, event, _, _, _ in found} | {c.event for *_, r in found for c in r.claims.values()})
+    told: dict[int, dict[str, Told]] = {}
+    for event, destination, verdict, name, platform_id, value, currency, settled_at in (
+        connection.rows("findings_told", events) if events else ()
+    ):
+        amount = None if value is None else Decimal(value)
+        told.setdefault(event, {})[destination] = Told(verdict, name, platform_id or "", amount, currency, settled_at)
+    return tuple(
+        [
+            Purchase(order_id=order_id, event=event, time=time, record=known, sent=sent, told=_told_of(event, known, told))
+            for order_id, event, time, sent, known in found
+        ]
+    )
+
+
+def _told_of(event: int, record: purchases.Record, told: dict[int, dict[str, Told]]) -> dict[str, Told]:
+    """What destinations were told of an order: of several reports that one which was not withheld."""
+    found: dict[str, Told] = {}
+    for number in (event, *(claim.event for claim in record.claims.values())):
+        for destination, each in told.get(number, {}).items():
+            if destination not in found or found[destination].verdict == "withheld":
+                found[destination] = each
+    return found
+
+
+def _clocks(connection: Connection, since: int) -> dict[tuple[str, str], dict[int, int]]:
+    found: dict[tuple[str, str], dict[int, int]] = {}
+    for clock, name, bucket, signals in connection.rows("findings_clocks", since):
+        found.setdefault((clock, name), {})[bucket] = int(signals)
+    return found
+
+
+def _resting(connection: Connection) -> tuple[Rest, ...]:
+    found = []
+    for destination, since, until, failures, sentence in connection.rows("breakers"):
+        waiting = connection.rows("findings_waiting", destination, WAITING)
+        worth = {currency: Decimal(int(micros)) / 1_000_000 for currency, _, micros in waiting}
+        found.append(Rest(destination, since, until, failures, sentence, sum(int(row[1]) for row in waiting), worth))
+    return tuple(found)
+
+
+def _samples(connection: Connection) -> dict[tuple[str, str, str], Sample]:
+    found: dict[tuple[str, str, str], Sample] = {}
+    for event, destination, verdict, reason, sentence in connection.rows("findings_samples", VERDICTS):
+        known = found.get((destination, verdict, reason))
+        if known is None:
+            found[destination, verdict, reason] = Sample((event,), sentence)
+        elif len(known.events) < EXAMPLES:
+            found[destination, verdict, reason] = Sample((*known.events, event), known.sentence or sentence)
+    return found
+
+
+def _drops(connection: Connection, workspace: Workspace, now: int) -> tuple[Drop, ...]:
+    return ()
+
+
+# ---- open, see, close ------------------------------------------------------------------------------------------------------
+
+
+def reconcile(connection: Connection, found: Iterable[Finding], now: int) -> list[Kept]:
+    """Open what is new, renew what is still so, close what has not been so for `CLOSES_MS`; gives what is open, worst first.
+
+    In the caller's transaction. The same again at the same moment changes nothing.
+    """
+    known = {kept.finding.key: kept for kept in open_now(connection)}
+    here = {finding.key: finding for finding in found}
+    for key, finding in here.items():
+        before = known.get(key)
+        if before is None:
+            connection.run("finding_open", key, finding.kind, finding.subject, *_told(finding), finding.link, now, now)
+        else:
+            # Examples that have left the newest verdicts still show what it is.
+            shown = finding if finding.examples else replace(finding, examples=before.finding.examples)
+            connection.run("finding_see", *_told(shown), finding.link, now, before.id)
+    for key, kept in known.items():
+        if key not in here and now - kept.seen_at >= CLOSES_MS:
+            connection.run("finding_close", now, kept.id)
+    return open_now(connection)
+
+
+def _told(finding: Finding) -> tuple[Any, ...]:
+    """severity ... examples, as columns."""
+    return (
+        finding.severity,
+        finding.sentence,
+        finding.advice,
+        None if finding.share is None else f"{finding.share:f}",
+        None if finding.money is None else f"{finding.money:f}",
+        finding.currency,
+        msgspec.json.encode(finding.examples).decode(),
+    )
+
+
+def prune(connection: Connection, workspace: Workspace, now: int) -> int:
+    """Drop what closed longer ago than verdicts are kept (`retention.ledger`); gives how many."""
+    return connection.run("findings_prune", now - workspace.retention.ledger * DAY)
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------------
+
+
+def open_now(connection: Connection) -> list[Kept]:
+    """What is open: problems first, then by money at stake."""
+    return sorted(map(_kept, connection.rows("findings_of_now")), key=lambda kept: findings.rank(kept.finding))
+
+
+def between(connection: Connection, since: int, until: int, most: int = 1_000) -> list[Kept]:
+    """What was open at some time from `since` (epoch ms) up to `until`, the latest first; closed ones among them."""
+    return [_kept(row) for row in connection.rows("findings_between", until, since, most)]
+
+
+def one(connection: Connection, number: int) -> Kept | None:
+    """A finding by its number."""
+    rows = connection.rows("finding_by_id", number)
+    return _kept(rows[0]) if rows else None
+
+
+def tell(connection: Connection, numbers: Sequence[int], now: int) -> None:
+    """Note that somebody has been told of these."""
+    connection.run_many("finding_told", [(now, number) for number in numbers])
+
+
+def _kept(row: Row) -> Kept:
+    number, kind, subject, severity, sentence, advice, share, money, currency, examples, link, since, seen, closed, alerted = row
+    return Kept(
+        id=number,
+        finding=Finding(
+            kind=kind,
+            subject=subject,
+            severity=severity,
+            sentence=sentence,
+            advice=advice,
+            link=link,
+            share=None if share is None else Decimal(share),
+            money=None if money is None else Decimal(money),
+            currency=currency,
+            examples=msgspec.json.decode(examples, type=tuple[int, ...]),
+        ),
+        since=since,
+        seen_at=seen,
+        closed_at=closed,
+        alerted_at=alerted,
+    )

@@ -1,1 +1,63 @@
 -- Statements of `store/findings.py`; the words in braces are explained in queries.sql.
+
+-- name: findings_orders (the newest)
+SELECT order_id, event, time, sent, record FROM orders ORDER BY event DESC LIMIT ?
+
+-- name: findings_told (what destinations were told of these events)
+SELECT event, destination, verdict, platform_event, platform_id, value, currency, settled_at FROM ledger
+WHERE event {in_numbers} AND platform_event IS NOT NULL
+
+-- name: findings_samples (among the newest so many verdicts)
+SELECT l.event, l.destination, l.verdict, coalesce(l.reason, ''), coalesce(l.sentence, '')
+FROM (SELECT * FROM ledger ORDER BY event DESC LIMIT ?) l WHERE l.verdict IN ('withheld', 'refused', 'unknown')
+ORDER BY l.event DESC
+
+-- name: findings_notices
+SELECT destination, what, detail, name, currency, sum(signals), sum(CAST(value_micros AS {wide})), max(last_event) FROM notices
+WHERE hour >= ? GROUP BY destination, what, detail, name, currency
+
+-- name: findings_clocks
+SELECT clock, name, bucket, sum(signals) FROM clocks WHERE hour >= ? GROUP BY clock, name, bucket
+
+-- name: findings_counting_since
+SELECT min(minute) FROM rollups WHERE minute >= ?
+
+-- name: findings_set_aside (requests that could not be processed)
+SELECT r.position FROM (SELECT * FROM refusals ORDER BY position DESC LIMIT ?) r JOIN journal j ON j.position = r.position
+WHERE r.place = -1 AND r.path = '$' AND r.sentence LIKE 'Signalpost could not process%' AND j.received_at >= ?
+ORDER BY r.position DESC
+
+-- name: findings_waiting (purchases that wait for a destination, among the first so many)
+SELECT coalesce(currency, ''), count(*), sum(CAST(coalesce(value_micros, 0) AS {wide}))
+FROM (SELECT currency, value_micros FROM outbox WHERE destination = ? AND priority = 0 ORDER BY id LIMIT ?) o
+GROUP BY coalesce(currency, '')
+
+-- name: findings_of_now
+SELECT id, kind, subject, severity, sentence, advice, share, money, currency, examples, link, since, seen_at, closed_at, alerted_at
+FROM findings WHERE closed_at IS NULL ORDER BY id
+
+-- name: findings_between (open at some time from then to then)
+SELECT id, kind, subject, severity, sentence, advice, share, money, currency, examples, link, since, seen_at, closed_at, alerted_at
+FROM findings WHERE since < ? AND (closed_at IS NULL OR closed_at >= ?) ORDER BY since DESC, id DESC LIMIT ?
+
+-- name: finding_by_id
+SELECT id, kind, subject, severity, sentence, advice, share, money, currency, examples, link, since, seen_at, closed_at, alerted_at
+FROM findings WHERE id = ?
+
+-- name: finding_open (at most one of a key)
+INSERT INTO findings (key, kind, subject, severity, sentence, advice, share, money, currency, examples, link, since, seen_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: finding_see
+UPDATE findings SET severity = ?, sentence = ?, advice = ?, share = ?, money = ?, currency = ?, examples = ?, link = ?,
+    seen_at = {greatest}(seen_at, ?)
+WHERE id = ? AND closed_at IS NULL
+
+-- name: finding_close
+UPDATE findings SET closed_at = ? WHERE id = ? AND closed_at IS NULL
+
+-- name: finding_told
+UPDATE findings SET alerted_at = ? WHERE id = ?
+
+-- name: findings_prune
+DELETE FROM findings WHERE closed_at IS NOT NULL AND closed_at < ?

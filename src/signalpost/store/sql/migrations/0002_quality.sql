@@ -100,6 +100,7 @@ CREATE TABLE findings (
     alerted_at   BIGINT
 );
 CREATE INDEX findings_open ON findings (closed_at, key);
+CREATE UNIQUE INDEX findings_one_open ON findings (key) WHERE closed_at IS NULL;
 CREATE INDEX findings_since ON findings (since);
 
 -- What the platforms themselves say they received, as they were last asked.
