@@ -29,6 +29,10 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     findings       everything wrong or doubtful, decided from figures
     store          journal, people, orders, ledger, outbox on SQLite or PostgreSQL
     transport      one request -> one answer over HTTP
+    plan           the workspace compiled for deciding
+    deciding       a batch half decided, and the rows written of it
+    people         whose an event is, within a batch
+    orderbook      which order an event is about, within a batch
     pipeline       gather, decide, commit: the whole way of an event
     processing     the pipeline's loop, in a process of its own
     views          what the platforms say they received
@@ -36,6 +40,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     doctor         both platforms' checklists as live checks
     watch          findings, alerts, rollouts and views, in a loop
     worker         what runs beside the web server: processing, senders, pruning
+    charts         charts as SVG, drawn on the server
     web            intake, console
     serve          all of it with one command
     report         the week on one page for the paid team
