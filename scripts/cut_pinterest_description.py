@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 KEPT: dict[str, tuple[str, ...]] = {
     "/ad_accounts/{ad_account_id}": ("get",),
     "/ad_accounts/{ad_account_id}/events": ("post",),
+    "/ad_accounts/{ad_account_id}/conversion_eqs": ("get",),
     "/ad_accounts/{ad_account_id}/conversion_tags": ("get",),
 }
 

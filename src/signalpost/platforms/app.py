@@ -254,6 +254,7 @@ def describe(settings: Settings, url: str) -> dict[str, Any]:
         "tiktok": {
             "events": f"{url}{tiktok_.TRACK}",
             "checks": [f"{url}{tiktok_.PIXEL_LIST}", f"{url}{tiktok_.USER_INFO}"],
+            "statistics": f"{url}{tiktok_.EVENT_STATS}",
             "access_token": settings.tiktok_token,
             "events_manager_token": settings.tiktok_events_token,
             "advertiser_id": settings.tiktok_advertiser_id,
@@ -268,6 +269,7 @@ def describe(settings: Settings, url: str) -> dict[str, Any]:
                 f"{url}/v5/ad_accounts/{settings.pinterest_ad_account_id}",
                 f"{url}/v5/ad_accounts/{settings.pinterest_ad_account_id}/conversion_tags",
             ],
+            "quality": f"{url}/v5/ad_accounts/{settings.pinterest_ad_account_id}/conversion_eqs",
             "access_token": settings.pinterest_token,
             "conversion_token": settings.pinterest_conversion_token,
             "ad_account_id": settings.pinterest_ad_account_id,

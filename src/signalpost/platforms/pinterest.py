@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from importlib.resources import files
 from ipaddress import ip_address
@@ -26,9 +26,11 @@ from signalpost.platforms.clock import Clock
 from signalpost.platforms.faults import Fault, Faults
 from signalpost.platforms.received import Outcome, Received, Seen
 from signalpost.platforms.settings import Settings
+from signalpost.platforms.statistics import DAY, Place, Way
 from signalpost.platforms.wire import Answer, Request, answer, empty_path, is_json, read, same
 
 EVENTS = re.compile(r"/v5/ad_accounts/([^/]+)/events")
+QUALITY = re.compile(r"/v5/ad_accounts/([^/]+)/conversion_eqs")
 TAGS = re.compile(r"/v5/ad_accounts/([^/]+)/conversion_tags")
 ACCOUNT = re.compile(r"/v5/ad_accounts/([^/]+)")
 ACCOUNT_ID = re.compile(r"\d{1,18}")
@@ -71,6 +73,34 @@ HASHED = ("em", "ph", "fn", "ln", "ge", "db", "ct", "st", "zp", "country", "exte
 HASH = re.compile(r"[0-9a-f]{64}")
 HASH_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+# What the Event Quality Score looks at -> where it stands in an event of the API.
+COMPONENTS = {
+    "hashed_email": "user_data.em",
+    "hashed_maid": "user_data.hashed_maids",
+    "ip_address": "user_data.client_ip_address",
+    "user_agent": "user_data.client_user_agent",
+    "click_id_epik": "user_data.click_id",
+    "advertiser_external_id": "user_data.external_id",
+    "external_event_id": "event_id",
+    "order_id": "custom_data.order_id",
+    "order_value": "custom_data.value",
+    "product_id": "custom_data.content_ids",
+    "source_url": "event_source_url",
+}
+IDENTIFIERS = ("hashed_email", "hashed_maid", "ip_address", "user_agent", "click_id_epik", "advertiser_external_id")
+# Doubt: Pinterest publishes neither its formula nor its bounds. Ours: the mean coverage of the identifiers, in percent.
+GOOD, FAIR = 60.0, 30.0
+# Below this coverage the emulator finds fault; ours too.
+POOR = 50.0
+LOOKBACKS = {"1d": 1, "14d": 14}
+WAYS: dict[str, Way] = {"CONVERSIONS_API": "server", "TAG": "browser"}
+INGESTION_SOURCES = ("TAG", "MMP", "FILE_UPLOAD", "CONVERSIONS_API", "NATIVE")
+SOURCE_PLATFORMS = tuple(
+    """WEB MOBILE MOBILE_ANDROID MOBILE_IOS OFFLINE PINTEREST_WEB PINTEREST_ANDROID PINTEREST_IOS
+    POINT_OF_SALE""".split()  # noqa: SIM905 - a list to read
+)
+_PLATFORM_OF = {"web": "WEB", "app_android": "MOBILE_ANDROID", "app_ios": "MOBILE_IOS", "offline": "OFFLINE"}
 
 PROCESSED = {"status": "processed", "error_message": None, "warning_message": None}
 
@@ -172,11 +202,18 @@ class Pinterest:
         new = self.received.from_pixel(_origin("web"), event, event_id, properties, now)
         seen = Seen(now, event, event_id, "accepted" if new else "deduplicated", self._rid(), None, properties)
         self.received.latest.append(seen)
+        carried = ["external_event_id"] * (event_id is not None) + [
+            component for component, name in _TAG_PARTS.items() if properties.get(name)
+        ]
+        self.received.statistics.add(Place("WEB", event, "browser", now // DAY), event_id, carried)
         return seen
 
     def check(self, request: Request) -> Answer | None:
         """Answer the endpoints that only read, or None where Pinterest has none."""
         try:
+            if QUALITY.fullmatch(request.path):
+                self._authorize(request, QUALITY)
+                return self._say(200, list(self._qualities(request)))
             if TAGS.fullmatch(request.path):
                 self._authorize(request, TAGS)
                 return self._say(200, {"items": [self._tag()]})
@@ -246,6 +283,10 @@ class Pinterest:
             elif not self._is_new(event, now):
                 outcome = "deduplicated"
             self._record(event, outcome, now, rid, error or warning, warned=warning is not None)
+            if outcome in {"accepted", "deduplicated"}:
+                place = Place(_PLATFORM_OF[event["action_source"]], event["event_name"], "server", now // DAY)
+                carried = [component for component, path in COMPONENTS.items() if _at(event, path)]
+                self.received.statistics.add(place, event["event_id"], carried)
         return self._results(answers, rid, status)
 
     def _bare_create(self, request: Request, tested: bool) -> Answer:
@@ -424,6 +465,44 @@ class Pinterest:
             self.received.tally(name).refused += 1
             self.received.latest.append(Seen(now, name, event_id, "refused", rid, refusal.message, event))
 
+    def _qualities(self, request: Request) -> Iterator[dict[str, Any]]:
+        """Give the Event Quality Score of each platform and way in that has events."""
+        lookback = _choice(request, "lookback_period", tuple(LOOKBACKS), required=True)
+        only_platform = _choice(request, "source_platform", SOURCE_PLATFORMS)
+        only_ingestion = _choice(request, "ingestion_source", INGESTION_SOURCES)
+        today = self._clock.now() // DAY
+        days = range(today - LOOKBACKS[lookback or "1d"] + 1, today + 1)
+        for platform in self.received.statistics.sources():
+            for ingestion, way in WAYS.items():
+                if only_platform not in {None, platform} or only_ingestion not in {None, ingestion}:
+                    continue
+                components = self._components(platform, way, days)
+                if components:
+                    yield {
+                        "source_platform": platform,
+                        "ingestion_source": ingestion,
+                        "lookback_period": lookback,
+                        "overall_status": _status(components),
+                        "quality_components": components,
+                    }
+
+    def _components(self, platform: str, way: Way, days: range) -> dict[str, dict[str, Any]]:
+        statistics = self.received.statistics
+        components: dict[str, dict[str, Any]] = {}
+        for name in statistics.names(platform, way, days):
+            count = statistics.count(platform, name, way, days)
+            carried = statistics.carrying(platform, name, way, days)
+            for component in COMPONENTS:
+                details: dict[str, Any] = {"coverage": round(100 * carried[component] / count, 2)}
+                if component == "external_event_id":
+                    ids, both = statistics.overlap(platform, name, way, days)
+                    details["overlap"] = round(100 * both / ids, 2) if ids else 0.0
+                if details["coverage"] < POOR:
+                    reason = f"Only {details['coverage']:g} % of these events carry it."
+                    details["issues"] = [{"id": "low_coverage", "name": "Low coverage", "reason": reason}]
+                components.setdefault(component, {})[name] = details
+        return components
+
     def _account(self) -> dict[str, Any]:
         return {
             "id": self.settings.pinterest_ad_account_id,
@@ -466,6 +545,32 @@ class Pinterest:
 def _origin(action_source: str) -> str:
     """Return the part of an event's origin that matters to deduplication."""
     return "offline" if action_source == "offline" else "online"
+
+
+# What the tag is called with -> what the Event Quality Score looks at.
+_TAG_PARTS = {"order_id": "order_id", "order_value": "value", "product_id": "product_ids"}
+
+
+def _at(event: dict[str, Any], path: str) -> Any:
+    parent, _, name = path.rpartition(".")
+    return (event.get(parent, {}) if parent else event).get(name)
+
+
+def _status(components: dict[str, dict[str, Any]]) -> str:
+    """Return the status of all events together: each event's identifiers weigh the same."""
+    shares = [details["coverage"] for name in IDENTIFIERS for details in components.get(name, {}).values()]
+    mean = sum(shares) / len(shares) if shares else 0.0
+    return "GOOD" if mean >= GOOD else "FAIR" if mean >= FAIR else "NEEDS_IMPROVEMENT"
+
+
+def _choice(request: Request, name: str, options: tuple[str, ...], *, required: bool = False) -> str | None:
+    """Return a query's value, which must be one of the description's; raise the refusal Pinterest would give."""
+    given = request.query.get(name)
+    if given is None and required:
+        raise Refusal(400, INVALID[1], f"Invalid request: '{name}' is a required property", name)
+    if given is not None and given not in options:
+        raise Refusal(400, INVALID[1], f"Invalid request: {given[:40]!r} is not one of {list(options)}", name)
+    return given
 
 
 _PLAIN_USER_KEYS = frozenset({"click_id", "partner_id", "client_ip_address", "client_user_agent"})

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from signalpost.platforms.statistics import Statistics
+
 Outcome = Literal["accepted", "deduplicated", "refused", "tested"]
 
 # Reasons are sentences with field names, not values; the bound only guards against names a client makes up.
@@ -54,6 +56,7 @@ class Received:
         self.ids: dict[tuple[str, str], dict[str, int]] = {}
         # (source, event name, event id) -> when the browser's pixel, not the API, began the running window.
         self.begun_by_pixel: dict[tuple[str, str, str], int] = {}
+        self.statistics = Statistics()
         self.reasons: Counter[str] = Counter()
         self.remarks: Counter[str] = Counter()
         self.latest: deque[Seen] = deque(maxlen=keep)
@@ -182,6 +185,7 @@ class Received:
         self.tallies.clear()
         self.ids.clear()
         self.begun_by_pixel.clear()
+        self.statistics.reset()
         self.reasons.clear()
         self.remarks.clear()
         self.latest.clear()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
@@ -24,10 +24,12 @@ from signalpost.platforms.clock import Clock
 from signalpost.platforms.faults import Fault, Faults
 from signalpost.platforms.received import Outcome, Received, Seen
 from signalpost.platforms.settings import Settings
+from signalpost.platforms.statistics import DAY, Place
 from signalpost.platforms.wire import Answer, Request, answer, empty_path, is_json, read, same
 
 TRACK = "/open_api/v1.3/event/track/"
 PIXEL_LIST = "/open_api/v1.3/pixel/list/"
+EVENT_STATS = "/open_api/v1.3/pixel/event/stats/"
 USER_INFO = "/open_api/v1.3/user/info/"
 
 OK = 0
@@ -42,6 +44,8 @@ BAD_TOKEN = 40105
 SYSTEM_ERROR = 50000
 
 MOST_EVENTS = 1000
+MOST_PIXELS = 10
+MOST_DAYS = 30
 # ads.tiktok.com/help/article/event-deduplication: a repeat within 48 hours of the first is dropped.
 WINDOW = 48 * 3600 * 1000
 # Of the same page: a second copy from the other side, pixel or API, within 5 minutes is merged into the first.
@@ -60,6 +64,27 @@ STANDARD_EVENTS = frozenset(
     CompleteRegistration Contact CustomizeProduct FindLocation Lead Schedule SubmitApplication
     ApplicationApproval Subscribe PageView""".split()  # noqa: SIM905 - a list to read
 )
+# What the statistics call a standard event: the name that ad creation uses. A name without one stands as it is (doubt).
+EVENT_TYPES = {
+    "Purchase": "SHOPPING",
+    "CompletePayment": "SHOPPING",
+    "PlaceAnOrder": "ON_WEB_ORDER",
+    "InitiateCheckout": "INITIATE_ORDER",
+    "AddPaymentInfo": "ADD_BILLING",
+    "AddToCart": "ON_WEB_CART",
+    "AddToWishlist": "ON_WEB_ADD_TO_WISHLIST",
+    "ViewContent": "ON_WEB_DETAIL",
+    "CompleteRegistration": "ON_WEB_REGISTER",
+    "Search": "ON_WEB_SEARCH",
+    "Subscribe": "ON_WEB_SUBSCRIBE",
+    "Lead": "FORM",
+    "SubmitForm": "FORM",
+    "Contact": "CONSULT",
+    "Download": "DOWNLOAD_START",
+    "ClickButton": "BUTTON",
+    "PageView": "PAGE_VIEW",
+    "Pageview": "PAGE_VIEW",
+}
 RENAMED_EVENTS = {"CompletePayment": "Purchase", "SubmitForm": "Lead"}
 _BY_CASELESS_NAME = {name.lower(): name for name in STANDARD_EVENTS}
 
@@ -141,6 +166,7 @@ class TikTok:
         """Take what the first pixel sends from a browser (`ttq.track`), and return what became of it."""
         now, code = self._clock.now(), self.settings.tiktok_pixels[0]
         new = self.received.from_pixel(code, event, event_id, properties, now)
+        self.received.statistics.add(Place(code, event, "browser", now // DAY), event_id)
         reason = None if new or event_id is None else self._merged(code, event, event_id, now, pixel=True)
         seen = Seen(now, event, event_id, "accepted" if new else "deduplicated", self._request_id(), reason, properties)
         self.received.latest.append(seen)
@@ -156,6 +182,8 @@ class TikTok:
         try:
             if request.path == PIXEL_LIST:
                 return self._pixel_list(request)
+            if request.path == EVENT_STATS:
+                return self._event_stats(request)
             # Doubt: clients in production leave out this one's trailing slash, and are answered.
             if request.path in {USER_INFO, USER_INFO.rstrip("/")}:
                 return self._user_info(request)
@@ -209,6 +237,8 @@ class TikTok:
                 self._record([event], "tested", now, request_id)
                 continue
             event_id = event.get("event_id")
+            if source == "web":
+                self.received.statistics.add(Place(source_id, event["event"], "server", now // DAY), event_id)
             # Doubt: without an id TikTok may still fall back on `ttp` within five minutes; not emulated.
             new = event_id is None or self.received.is_new(source_id, event["event"], event_id, now)
             merged = None if new else self._merged(source_id, event["event"], event_id, now, pixel=False)
@@ -330,13 +360,7 @@ class TikTok:
             note(self.received.remarks, f"{name} is more than 28 days old: taken, but hardly attributed")
 
     def _pixel_list(self, request: Request) -> Answer:
-        self._authorize(request, self.settings.tiktok_token, self.settings.tiktok_events_token)
-        advertiser = request.query.get("advertiser_id")
-        if not advertiser:
-            raise Refusal(BAD_PARAMETER, "advertiser_id: Missing data for required field.")
-        # A token from Events Manager has no advertiser scope.
-        if advertiser != self.settings.tiktok_advertiser_id or not self._has_scopes(request):
-            raise Refusal(NO_PERMISSION, f"No permission to operate advertiser {advertiser}.")
+        self._authorize_advertiser(request)
         try:
             page, size = int(request.query.get("page", "1")), int(request.query.get("page_size", "10"))
         except ValueError:
@@ -355,6 +379,67 @@ class TikTok:
         info = {"page": page, "page_size": size, "total_number": len(pixels), "total_page": pages}
         shown = pixels[(page - 1) * size : page * size]
         return self._say(OK, "OK", data={"pixels": shown, "page_info": info})
+
+    def _authorize_advertiser(self, request: Request) -> None:
+        self._authorize(request, self.settings.tiktok_token, self.settings.tiktok_events_token)
+        advertiser = request.query.get("advertiser_id")
+        if not advertiser:
+            raise Refusal(BAD_PARAMETER, "advertiser_id: Missing data for required field.")
+        # A token from Events Manager has no advertiser scope.
+        if advertiser != self.settings.tiktok_advertiser_id or not self._has_scopes(request):
+            raise Refusal(NO_PERMISSION, f"No permission to operate advertiser {advertiser}.")
+
+    def _event_stats(self, request: Request) -> Answer:
+        """Answer `GET /pixel/event/stats/`: events by type, and whether a server or a browser told them."""
+        self._authorize_advertiser(request)
+        pixels = self._json_of(request, "pixel_ids")
+        if not isinstance(pixels, list) or not all(isinstance(each, str) and each.isdecimal() for each in pixels):
+            raise Refusal(BAD_PARAMETER, "pixel_ids: Not a valid list of pixel ids.")
+        if not 1 <= len(pixels) <= MOST_PIXELS:
+            raise Refusal(BAD_PARAMETER, f"pixel_ids: Must have between 1 and {MOST_PIXELS} items.")
+        days = self._days(self._json_of(request, "date_range"))
+        codes = {pixel["pixel_id"]: pixel["pixel_code"] for pixel in map(self._pixel, range(len(self.settings.tiktok_pixels)))}
+        for each in pixels:
+            if each not in codes:
+                raise Refusal(NO_PERMISSION, f"No permission to operate pixel {each}.")
+        shown = [{"pixel_id": each, "statistics": self._statistics(codes[each], days)} for each in dict.fromkeys(pixels)]
+        return self._say(OK, "OK", data={"list": shown})
+
+    def _statistics(self, code: str, days: range) -> list[dict[str, Any]]:
+        # Old and new names of one event have one type, so their counts are added.
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        statistics = self.received.statistics
+        for name in statistics.names(code, None, days):
+            standard = name in EVENT_TYPES or name in STANDARD_EVENTS
+            kind = ("pixel_event_type", EVENT_TYPES.get(name, name)) if standard else ("custom_event_type", name)
+            empty = {kind[0]: kind[1], "attributed_count": 0, "preview_count": 0}
+            row = rows.setdefault(kind, {**empty, "browser_event_total_count": 0, "server_event_total_count": 0})
+            row["browser_event_total_count"] += statistics.count(code, name, "browser", days)
+            row["server_event_total_count"] += statistics.count(code, name, "server", days)
+        return [
+            {**row, "total_count": row["browser_event_total_count"] + row["server_event_total_count"]} for row in rows.values()
+        ]
+
+    def _json_of(self, request: Request, name: str) -> Any:
+        given = request.query.get(name)
+        if not given:
+            raise Refusal(BAD_PARAMETER, f"{name}: Missing data for required field.")
+        try:
+            return read(given.encode())
+        except ValueError:
+            raise Refusal(BAD_PARAMETER, f"{name}: Not valid JSON.") from None
+
+    def _days(self, given: Any) -> range:
+        """Return the days of a `date_range` as days since 1970."""
+        ends = [given.get(name) if isinstance(given, dict) else None for name in ("start_date", "end_date")]
+        try:
+            first, last = (date.fromisoformat(each) for each in ends if isinstance(each, str) and len(each) == 10)
+        except ValueError:
+            raise Refusal(BAD_PARAMETER, "date_range: Needs start_date and end_date as YYYY-MM-DD.") from None
+        if not timedelta(0) <= last - first < timedelta(days=MOST_DAYS):
+            raise Refusal(BAD_PARAMETER, f"date_range: Must be 1 to {MOST_DAYS} days, the end not before the start.")
+        began = (first - date(1970, 1, 1)).days
+        return range(began, began + (last - first).days + 1)
 
     def _pixel(self, position: int) -> dict[str, Any]:
         return {
