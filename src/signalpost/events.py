@@ -197,6 +197,8 @@ class Signal(Struct, frozen=True, kw_only=True, gc=False):
     """What the platform deduplicates on; decided once, from the event, never at send time."""
     limited: bool = False
     """The person asked for limited data use."""
+    customer_type: str | None = None
+    """`new` or `returning`, for a purchase; None where it is not known or not to be sent."""
     test: bool = False
 
 

@@ -111,6 +111,30 @@ REASONS: dict[str, Reason] = {
         sentence="This order was already counted as a purchase; sending it again would inflate results.",
         advice="Nothing to do here. If it happens a lot, look for a thank-you page that fires on reload.",
     ),
+    "repeat": Reason(
+        sentence="The same person did the same to the same product a moment before; it was counted once.",
+        advice="Nothing to do: `repeats` in the workspace file says how long a moment is.",
+    ),
+    "not_yet_rolled_out": Reason(
+        sentence="The destination's rollout has not come to this event yet.",
+        advice="Nothing to do: `signalpost rollout status` says what the next stage waits for.",
+    ),
+    "over_cap": Reason(
+        sentence="Enough of these were sent for the purchases there are.",
+        advice="Nothing to do: the rollout's `at_most` says how many go out for each purchase.",
+    ),
+    "cancelled_before_sending": Reason(
+        sentence="The order was cancelled before its purchase was sent.",
+        advice="Nothing to do: the platform never hears of it.",
+    ),
+    "refunded_before_sending": Reason(
+        sentence="The order was paid back in full before its purchase was sent.",
+        advice="Nothing to do: the platform never hears of it.",
+    ),
+    "flagged_before_sending": Reason(
+        sentence="The order was found to be fraudulent, or held for review, before its purchase was sent.",
+        advice="Nothing to do: the platform never hears of it.",
+    ),
     "missing_order_id": Reason(
         sentence="A purchase without an order id cannot be told apart from a repeat of itself.",
         advice="Send `order_id` with every Order Completed.",
@@ -144,6 +168,11 @@ REASONS: dict[str, Reason] = {
         advice="Pass e-mail, phone or user id, or the browser's IP and user agent, with the event.",
     ),
 }
+
+
+def marked_test(event: Event) -> bool:
+    """Whether its sender marked the event as a test."""
+    return event.properties.get("test") is True
 
 
 def lookup(event: Event, path: str) -> Any:

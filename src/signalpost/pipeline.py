@@ -1,6 +1,6 @@
 """The whole way of an event, in order: gather, decide, commit. This module alone knows the order.
 
-    journal -> read -> stitch -> remember -> orders -> gates -> map -> outbox
+    journal -> read -> stitch -> remember -> orders -> derive -> gates -> map -> outbox
 
 `gather` reads what a batch can touch, `decide` is pure (the state, the plan and `now` are arguments), `commit` writes the
 decision in one transaction together with the journal positions it covers. So a crash anywhere repeats a batch and changes
@@ -10,27 +10,37 @@ nothing, and how the stream is cut into batches does not matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from decimal import Decimal
 from typing import Any, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost import config as workspace_file
-from signalpost import gates, identity, mapping, orders, sources, vocabulary
-from signalpost.destinations import CATALOG
-from signalpost.destinations.contract import Destination, request_settings
-from signalpost.events import Event, Identifier, Order, Person, Signal
+from signalpost import clocks, conditions, coverage, gates, identity, orderbook, orders, purchases, sources, vocabulary
+from signalpost.deciding import (
+    LAST_PLACE,
+    PLACES,
+    Arrived,
+    Deciding,
+    Pending,
+    count,
+    ledger_row,
+    micros,
+    notice,
+    withhold,
+)
+from signalpost.events import Event, Order, Person, Signal
+from signalpost.orderbook import PURCHASE
+from signalpost.people import person_of
+from signalpost.plan import Plan, Route, plan
 from signalpost.sources import Reading, Received, Refusal
-from signalpost.state import Decision, KnownOrder, State, Waiting
-from signalpost.store import batches
+from signalpost.state import SLOTS, Decision, KnownOrder, State, Waiting
+from signalpost.store import batches, rollouts
 from signalpost.store.database import Connection
 
-PLACES = 16
-"""An event's id is its journal position shifted by this many bits, plus its place in the request."""
-
-SLOTS = 64
-"""Destinations a workspace may have; a signal's id is its event's id times this, plus the destination's slot."""
+__all__ = [
+    "PLACES", "SLOTS", "Batch", "Plan", "Previewed", "Route", "commit", "consent_of", "decide", "enrich", "gather", "micros",
+    "number", "objection", "plan", "preview", "read", "resolve", "said_by", "step", "take",
+]  # fmt: skip
 
 SIGNAL_KINDS = frozenset({"track", "page", "screen"})
 PAGE_NAMES = {"page": "Page Viewed", "screen": "Screen Viewed"}
@@ -40,52 +50,14 @@ NOTES = {
 }
 """What is said of events that are kept and change nothing."""
 
-PURCHASE = "Order Completed"
 WITH_ORDER_ID = frozenset({PURCHASE, "Order Placed", "Order Refunded", "Order Cancelled"})
 """Events that happen once an order: their platform id comes from the order, so that every source gives the same."""
 
 PRESENT = 600_000
 """Clock skew (ms) that is forgiven: an event up to ten minutes ahead happened when it was received."""
 
-
-class Route(Struct, frozen=True):
-    """One configured destination, compiled."""
-
-    name: str
-    slot: int
-    """The destination's small number, part of the ids of its signals."""
-    platform: Destination
-    events: dict[str, str]
-    valued: frozenset[str]
-    paused: bool
-    oldest_ms: int
-    shared_id: Callable[[Event], Any]
-    test: bool
-    settings: dict[str, str]
-    render: mapping.Render
-
-
-class Plan(Struct, frozen=True):
-    """The workspace, compiled for deciding."""
-
-    workspace: workspace_file.Workspace
-    routes: tuple[Route, ...]
-    aliases: dict[str, str]
-    production: bool
-    reused_after_ms: int
-    blocked: tuple[str, ...]
-    advertising: Callable[[Event], Any]
-    limited: Callable[[Event], Any]
-    counted_source: dict[str, str]
-
-
-class Arrived(Struct, frozen=True, gc=False):
-    """One event with its id and its keys."""
-
-    id: int
-    event: Event
-    keys: tuple[Identifier, ...]
-    previous: tuple[Identifier, ...]
+MOST_RECENT = 50
+"""Events and products for which a person's repeats are watched, the latest."""
 
 
 class Batch(Struct, frozen=True):
@@ -94,48 +66,6 @@ class Batch(Struct, frozen=True):
     positions: tuple[int, ...]
     arrived: tuple[Arrived, ...]
     refusals: tuple[tuple[int, Refusal], ...]
-
-
-# ---- the plan --------------------------------------------------------------------------------------------------------------
-
-
-def plan(workspace: workspace_file.Workspace, slots: Mapping[str, int] | None = None) -> Plan:
-    """Compile the workspace: one route a destination. `slots` are the numbers the database gave (`batches.slots`)."""
-    production = workspace.environment == "production"
-    routes = []
-    for index, (name, chosen) in enumerate(workspace.destinations.items()):
-        platform = CATALOG[chosen.type]
-        events = dict(platform.events) if chosen.events == "standard" else {**chosen.events}
-        limits = platform.limits
-        oldest = limits.oldest_ms
-        if chosen.oldest:
-            oldest = min(workspace_file.duration(chosen.oldest), limits.oldest_possible_ms or limits.oldest_ms)
-        routes.append(
-            Route(
-                name=name,
-                slot=index if slots is None else slots[name],
-                platform=platform,
-                events=events,
-                valued=frozenset(each for each in events if vocabulary.priority(each) < vocabulary.REST),
-                paused=chosen.paused,
-                oldest_ms=oldest,
-                shared_id=gates.finder(chosen.event_id),
-                test=not production,
-                settings=request_settings(chosen),
-                render=mapping.compile(platform, chosen),
-            )
-        )
-    return Plan(
-        workspace=workspace,
-        routes=tuple(routes),
-        aliases=dict(workspace.aliases),
-        production=production,
-        reused_after_ms=workspace_file.duration(workspace.orders.reused_after),
-        blocked=tuple(value.lower() for value in workspace.identity.blocked),
-        advertising=gates.finder(workspace.consent.advertising),
-        limited=gates.finder(workspace.consent.limited_data_use),
-        counted_source=workspace.counted_source,
-    )
 
 
 # ---- read ------------------------------------------------------------------------------------------------------------------
@@ -172,38 +102,6 @@ def number(readings: Iterable[tuple[int, Reading]], plan: Plan) -> Batch:
 # ---- decide ----------------------------------------------------------------------------------------------------------------
 
 
-class Pending(Struct, gc=False):
-    """A signal that passed its gates; rendered at the end of the batch with what is then known of the person."""
-
-    route: Route
-    signal: Signal
-    person: int
-    event: int
-    row: int
-    """Its place in the ledger rows, kept free for it."""
-    withdrawn: bool = False
-
-
-class Deciding(Struct):
-    """A batch half decided: the state moving along and what is to be written so far."""
-
-    plan: Plan
-    state: State
-    made: Decision
-    changed: dict[int, None] = field(default_factory=dict)
-    became: dict[int, int] = field(default_factory=dict)
-    """Merged person -> who they are now."""
-    pending: list[Pending] = field(default_factory=list)
-    counted: dict[str, KnownOrder] = field(default_factory=dict)
-    """Order key -> a purchase that this batch counts somewhere."""
-
-    def now_known_as(self, person: int) -> int:
-        """The person this one was merged into, however often."""
-        while person in self.became:
-            person = self.became[person]
-        return person
-
-
 def decide(batch: Batch, state: State, plan: Plan, now: int) -> Decision:
     """What this batch changes. Pure but for `state`, which is the batch's own copy and moves along."""
     made = Decision(now=now, positions=list(batch.positions))
@@ -216,7 +114,7 @@ def decide(batch: Batch, state: State, plan: Plan, now: int) -> Decision:
     for pending in work.pending:
         render(pending, work)
     made.people = [state.people[person] for person in work.changed if person in state.people]
-    made.orders = list(work.counted.values())
+    made.orders = list(work.orders.values())
     for known in made.orders:
         known.person = work.now_known_as(known.person)
     made.owners = {key: work.now_known_as(owner) for key, owner in made.owners.items()}
@@ -224,7 +122,7 @@ def decide(batch: Batch, state: State, plan: Plan, now: int) -> Decision:
 
 
 def decide_event(arrived: Arrived, work: Deciding) -> None:
-    """One event: seen before? whose? worth what? and for each destination, why not?"""
+    """One event: seen before? whose? worth what? and for each destination, why not? Then what it makes of its person."""
     event, number, made, plan = arrived.event, arrived.id, work.made, work.plan
     name = PAGE_NAMES.get(event.kind) or (vocabulary.canonical(event.name, plan.aliases) if event.name else event.kind)
     is_signal = event.kind in SIGNAL_KINDS
@@ -236,47 +134,109 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         for route in plan.routes if is_signal else ():
             withhold(made, number, route, name, None, orders.NO_ORDER, "duplicate_message")
         return
+    if is_signal:
+        watch(event, name, number, work)
     if event.received_at < event.time <= event.received_at + PRESENT:
         event = replace(event, time=event.received_at)
     said = said_by(event, plan)
+    merged = len(made.moved)
     person = person_of(arrived, event, said, work)
-    if not is_signal:
+    if is_signal:
+        order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
+        made.events.append(
+            (number, key, event.kind, name, person.id, order.id, event.time, event.received_at, order.value_from or None)
+        )
+        known = None
+        if name in orderbook.NEWS and not (plan.production and gates.marked_test(event)):
+            known = orderbook.about(event, name, order, person, number, work)
+            person = work.state.people.get(person.id, person)
+        repeated = name in plan.repeats and person.id != 0 and repeats(event, name, order, person, work)
+        person = work.state.people.get(person.id, person)
+        told = Told(event, name, number, person, order, known, consent_of(said, person, plan))
+        for route in plan.routes:
+            tell(told, route, "repeat" if repeated else None, work)
+        for derived in plan.firsts.get(name, ()) if person.id and not repeated else ():
+            if derived.name not in person.derived and (derived.test is None or derived.test(subject(told, order, work))):
+                derive(derived.name, told, None, work)
+    else:
         row = (number, key, event.kind, name, person.id, None, event.time, event.received_at, NOTES.get(event.kind))
         made.events.append(row)
+        order = orders.NO_ORDER
+        told = Told(event, name, number, person, order, None, consent_of(said, person, plan))
+    if plan.reached and person.id and (name in orderbook.NEWS or len(made.moved) > merged):
+        reach(told, work)
+
+
+class Told(Struct, frozen=True, gc=False):
+    """One event on its way to the destinations, with all that is known of it."""
+
+    event: Event
+    name: str
+    number: int
+    person: Person
+    order: Order
+    known: KnownOrder | None
+    """The order it brings news of."""
+    consent: tuple[bool, bool]
+    """(advertising is allowed, data use is limited)."""
+    origin: str = ""
+    """For a derived event: the name of the event that made it, whose gates are its own too."""
+
+
+def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
+    """One event and one destination: a verdict at once, or a signal."""
+    event, name, number, plan, made = told.event, told.name, told.number, work.plan, work.made
+    platform_event = route.events.get(name)
+    if platform_event is None:
+        withhold(made, number, route, name, None, told.order, "not_mapped")
         return
-    order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
-    made.events.append(
-        (number, key, event.kind, name, person.id, order.id, event.time, event.received_at, order.value_from or None)
+    if stopped is not None:
+        withhold(made, number, route, name, platform_event, told.order, stopped)
+        return
+    order = told.order
+    if plan.rates:
+        order = orderbook.moved_money(order, route.platform.currencies, work)
+    purchase = told.known if name == PURCHASE else None
+    signal = Signal(
+        event=event,
+        name=name,
+        platform_event=platform_event,
+        event_id=platform_id(route, told, purchase),
+        person=told.person,
+        order=order,
+        limited=told.consent[1],
+        test=route.test,
+        customer_type=(
+            orderbook.with_standing(purchase, told.person)
+            if purchase is not None and plan.workspace.orders.customer_type
+            else None
+        ),
     )
-    counted = known_order(order.id, person.id, event.time, number, work) if name == PURCHASE and order.id else None
-    allowed, limited = consent_of(said, person, plan)
-    for route in plan.routes:
-        platform_event = route.events.get(name)
-        if platform_event is None:
-            withhold(made, number, route, name, None, order, "not_mapped")
-            continue
-        signal = Signal(
-            event=event,
-            name=name,
-            platform_event=platform_event,
-            event_id=platform_id(route, event, name, order, counted),
-            person=person,
-            order=order,
-            limited=limited,
-            test=route.test,
-        )
-        duplicate = counted is not None and route.name in counted.sent
-        reason = objection(signal, route, plan, allowed=allowed, duplicate_order=duplicate, now=made.now)
-        if reason is not None:
-            withhold(made, number, route, name, platform_event, order, reason[0], reason[1])
-            continue
-        if counted is not None:
-            counted.sent.add(route.name)
-            if counted.key not in work.counted:
-                work.counted[counted.key] = counted
-                remember_order(counted, work)
-        work.pending.append(Pending(route, signal, person.id, number, len(made.ledger)))
-        made.ledger.append(())
+    reason = objection(
+        signal,
+        route,
+        plan,
+        allowed=told.consent[0],
+        duplicate_order=purchase is not None and route.name in purchase.sent,
+        now=made.now,
+    )
+    if reason is None and purchase is not None:
+        called_off = orderbook.called_off(purchase, work)
+        reason = None if called_off is None else (called_off, None)
+    if reason is None:
+        reason = not_yet(route, name, work) or own_gates(told, signal, route, work)
+    if reason is not None:
+        withhold(made, number, route, name, platform_event, order, reason[0], reason[1])
+        return
+    if purchase is not None:
+        purchase.sent[route.name] = number
+        work.orders[purchase.key] = purchase
+    if route.name in plan.capped:
+        tally = (route.name, name)
+        work.state.tallies[tally] = work.state.tallies.get(tally, 0) + 1
+        made.tallies[tally] = made.tallies.get(tally, 0) + 1
+    work.pending.append(Pending(route, signal, told.person.id, number, len(made.ledger)))
+    made.ledger.append(())
 
 
 def objection(
@@ -309,6 +269,54 @@ def objection(
     return None if route.platform.identified(signal.person, signal) else ("no_identifier", route.platform.identifier_hint)
 
 
+def not_yet(route: Route, name: str, work: Deciding) -> tuple[str, None] | None:
+    """Whether the destination's rollout has not come to this event, or caps it for now."""
+    if not route.stages:
+        return None
+    stage = min(work.state.stages.get(route.name, 0), len(route.stages) - 1)
+    if name not in route.stages[stage]:
+        return "not_yet_rolled_out", None
+    most = route.caps[stage].get(name)
+    if most is None:
+        return None
+    purchases_made = work.state.tallies.get((route.name, PURCHASE), 0)
+    return ("over_cap", None) if work.state.tallies.get((route.name, name), 0) >= most * max(1, purchases_made) else None
+
+
+def own_gates(told: Told, signal: Signal, route: Route, work: Deciding) -> tuple[str, str] | None:
+    """The first of the workspace's enforcing gates that withholds this; observing ones before it only note that they would."""
+    rules = work.plan.rules_at(route, told.name)
+    if told.origin:
+        rules += tuple(rule for rule in work.plan.rules_at(route, told.origin) if rule not in rules)
+    if not rules:
+        return None
+    looked_at = subject(told, signal.order, work)
+    for rule in rules:
+        if not rule.test(looked_at):
+            continue
+        if not rule.observing:
+            return f"gate:{rule.name}", rule.sentence
+        notice(work.made, route.name, "observed", rule.name, told.name, signal.order, told.number)
+        work.made.traces.append((told.number, route.name, work.made.now, "observed", f"gate:{rule.name}", rule.sentence, None))
+    return None
+
+
+def subject(told: Told, order: Order, work: Deciding) -> conditions.Subject:
+    """What conditions may ask of."""
+    known, person = told.known, told.person
+    return conditions.Subject(
+        name=told.name,
+        event=told.event,
+        order=order,
+        person=person,
+        now=work.made.now,
+        claim=lambda: purchases.claim(told.event, told.number, order),
+        facts=lambda: purchases.facts(person),
+        number=lambda: None if known is None else purchases.number(person, known.key),
+        record=None if known is None else known.record,
+    )
+
+
 def said_by(event: Event, plan: Plan) -> dict[str, bool]:
     """What the event says of consent: advertising, limited_data_use; nothing for what it does not say."""
     said = {}
@@ -331,132 +339,119 @@ def consent_of(said: Mapping[str, bool], person: Person, plan: Plan) -> tuple[bo
     return allowed, limited
 
 
-# ---- whose -----------------------------------------------------------------------------------------------------------------
+# ---- what it makes of its person ----------------------------------------------------------------------------------------------
 
 
-def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Deciding) -> Person:
-    """The person of this event after it: found or made, merged, taught; a passing stranger (id 0) without keys."""
-    state, made, rules = work.state, work.made, work.plan.workspace.identity
-    if not arrived.keys:
-        return identity.learn(Person(id=0), event, (), said)
-    own = arrived.keys
-    if arrived.previous:
-        # An unknown id that somebody is said to have had is no id to remember, unless it is a browser's, which may speak again.
-        own += tuple(key for key in arrived.previous if key in state.owners or key[0] == "anonymous_id")
-    found = identity.stitch(
-        own, state.owners, state.people, explicit=event.kind == "merge", merge_on=rules.merge_on, most=rules.max_identifiers
-    )
-    if found.person is None:
-        person = Person(id=arrived.id, created_at=min(event.time, event.received_at))
-        state.people[person.id] = person
-        work.changed[person.id] = None
-    else:
-        person = state.people[found.person]
-    for key in found.attach:
-        state.owners[key] = made.owners[key] = person.id
-    for other, why in found.refused:
-        made.merges.append((arrived.id, person.id, other, 0, why, None, made.now))
-    for other, why in found.merged:
-        person = merge(person, state.people[other], why, arrived.id, work)
-    if event.kind in {"delete", "suppress", "unsuppress"}:
-        return exercise_right(person, event, work)
-    if person.suppressed_at:
-        return person
-    learned = identity.learn(person, event, own, said)
-    if learned is not person:
-        state.people[learned.id] = learned
-        work.changed[learned.id] = None
-    return learned
+def repeats(event: Event, name: str, order: Order, person: Person, work: Deciding) -> bool:
+    """Whether the same happened to the same product a moment ago; else it is noted, so that the next one is a repeat."""
+    products = ",".join(sorted({item.id for item in order.items if item.id}))[:200]
+    if not products:
+        return False
+    window, longest = work.plan.repeats[name], max(work.plan.repeats.values())
+    key = f"{name}: {products}"
+    if any(abs(event.time - at) < window for at in person.recent.get(key, ())):
+        return True
+    recent = {
+        other: kept
+        for other, times in person.recent.items()
+        if (kept := tuple([at for at in times if abs(event.time - at) < longest]))
+    }
+    recent[key] = (*recent.get(key, ()), event.time)
+    if len(recent) > MOST_RECENT:
+        recent = dict(sorted(recent.items(), key=lambda each: each[1][-1])[-MOST_RECENT:])
+    work.state.people[person.id] = replace(person, recent=recent)
+    work.changed[person.id] = None
+    return False
 
 
-def merge(one: Person, other: Person, why: str, event: int, work: Deciding) -> Person:
-    """Two people are one from here on; the older id stays and everything of the other moves to it."""
-    joined = identity.combine(one, other)
-    loser = other if joined.id == one.id else one
-    work.made.merges.append((event, joined.id, loser.id, 1, why, loser, work.made.now))
-    work.made.moved.append((joined.id, loser.id))
-    work.became[loser.id] = joined.id
-    for key, owner in work.state.owners.items():
-        if owner == loser.id:
-            work.state.owners[key] = joined.id
-    for under in work.state.orders.values():
-        for known in under:
-            if known.person == loser.id:
-                known.person = joined.id
-    work.state.people[joined.id] = joined
-    del work.state.people[loser.id]
-    work.changed[joined.id] = None
-    if joined.suppressed_at:
-        withdraw(joined.id, work)
-    return joined
+def reach(told: Told, work: Deciding) -> None:
+    """The derived events about a person's orders that are true by now and were never told."""
+    for rule, test in work.plan.reached:
+        person = work.state.people.get(told.person.id, told.person)
+        if rule.name in person.derived:
+            continue
+        key = purchases.reached(rule, person)
+        if key is not None and (test is None or test(subject(told, told.order, work))):
+            derive(rule.name, told, key, work)
 
 
-def withdraw(person: int, work: Deciding) -> None:
-    """Nothing of this person may leave: neither what this batch made nor what waits, also of those merged into them so far."""
-    work.made.withdrawn += [
-        (each, "suppressed_person") for each in (person, *(one for one in work.became if work.now_known_as(one) == person))
-    ]
-    for pending in work.pending:
-        if work.now_known_as(pending.person) == person:
-            pending.withdrawn = True
+def derive(name: str, told: Told, key: str | None, work: Deciding) -> None:
+    """Make a derived event, once for its person; `key` is the order by which it came true, None: the event in hand.
 
-
-def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
-    """Erased, suppressed or allowed again, as the person asked. What still waits of theirs is withdrawn."""
-    state = work.state
-    if event.kind == "unsuppress":
-        freed = replace(person, suppressed_at=0)
-        state.people[person.id] = freed
-        work.changed[person.id] = None
-        return freed
-    withdraw(person.id, work)
-    emptied = Person(id=person.id, created_at=person.created_at, suppressed_at=max(event.time, 1))
-    if event.kind == "suppress":
-        state.people[person.id] = emptied
-        work.changed[person.id] = None
-        return emptied
-    work.made.dropped.append(person.id)
-    work.changed.pop(person.id, None)
-    del state.people[person.id]
-    for key in [key for key, owner in state.owners.items() if owner == person.id]:
-        del state.owners[key]
-        work.made.owners.pop(key, None)
-    return emptied
-
-
-# ---- which order, which id -------------------------------------------------------------------------------------------------
-
-
-def known_order(order_id: str, person: int, time: int, number: int, work: Deciding) -> KnownOrder:
-    """The purchase this order id stands for: the one known, or a new one where the shop used the id again.
-
-    The same person's is always the same order; another person's is a repeat by a second source unless it is
-    `orders.reused_after` apart: then one id was given to two orders.
+    Where that order is another than the one in hand (an older one came in late, or two people were merged) the event is made
+    of what is remembered of it.
     """
-    under = work.state.orders.setdefault(order_id, [])
-    for known in under:
-        if 0 in {person, known.person} or known.person == person or abs(time - known.time) < work.plan.reused_after_ms:
-            return known
-    key = f"{order_id}~{number}" if under else order_id
-    return KnownOrder(key=key, order_id=order_id, person=person, event=number, time=time, sent=set())
+    made, origin = work.made, told.event
+    position = told.number >> PLACES
+    number = (position << PLACES) + LAST_PLACE - work.derived.get(position, 0)
+    work.derived[position] = work.derived.get(position, 0) + 1
+    person = work.state.people.get(told.person.id, told.person)
+    work.state.people[person.id] = person = replace(person, derived={**person.derived, name: number})
+    work.changed[person.id] = None
+    order, known = told.order, told.known
+    if key is None or (known is not None and known.key == key and told.name == PURCHASE):
+        event = replace(origin, kind="track", name=name)
+    else:
+        other = person.orders[key]
+        order = Order(id=key, value=other.value, currency=work.plan.workspace.currency, value_from="remembered")
+        known = None
+        event = replace(
+            origin, kind="track", name=name, time=other.time, properties={"order_id": key}, context={}, message_id=f"order {key}"
+        )
+    note = f"derived from event {told.number}"
+    row = (number, f"{origin.source}:{origin.message_id}>{purchases.slug(name)}", "track", name, person.id, order.id, event.time)
+    made.events.append((*row, event.received_at, note))
+    derived = Told(event, name, number, person, order, known, told.consent, origin=PURCHASE if key is not None else told.name)
+    for route in work.plan.routes:
+        tell(derived, route, None, work)
 
 
-def remember_order(known: KnownOrder, work: Deciding) -> None:
-    """From the first destination that counts it, a purchase is known: to this batch as to the next (`made.orders`)."""
-    under = work.state.orders[known.order_id]
-    if all(each is not known for each in under):
-        under.append(known)
+# ---- what is counted of it ---------------------------------------------------------------------------------------------------
 
 
-def platform_id(route: Route, event: Event, name: str, order: Order, counted: KnownOrder | None) -> str:
+def watch(event: Event, name: str, number: int, work: Deciding) -> None:
+    """The clock of its source, and what it shows for what may be the first time: client version, host, properties."""
+    made, known = work.made, work.state.marks
+    clock = ("source", event.source, clocks.bucket(event.received_at - event.time))
+    made.clocks[clock] = made.clocks.get(clock, 0) + 1
+    found: list[tuple[str, str, str, str]] = []
+    shape = ("", event.source, name, *event.properties)
+    if shape not in known:
+        known.add(shape)
+        found += [("property", event.source, name, each) for each in event.properties]
+    library, page = event.context.get("library"), event.context.get("page")
+    if library.__class__ is dict:
+        found.append(("library", event.source, str(library.get("name") or ""), str(library.get("version") or "")))
+    if page.__class__ is dict and (host := landing_host(page.get("url"))):
+        found.append(("host", event.source, "", host))
+    for mark in found:
+        if mark not in known:
+            known.add(mark)
+            made.marks.append((*(each[:100] for each in mark), event.received_at, number))
+
+
+def landing_host(url: Any) -> str:
+    """The host of a page's address, in lower case; empty when there is none."""
+    if url.__class__ is not str or "://" not in url:
+        return ""
+    return str(url).partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
+
+
+# ---- which id ------------------------------------------------------------------------------------------------------------
+
+
+def platform_id(route: Route, told: Told, purchase: KnownOrder | None) -> str:
     """What the platform deduplicates on: the id shared with the pixel, else the order, else the message."""
+    event, name, order = told.event, told.name, told.order
+    if told.origin:  # the shared id is that of the event it was made of
+        return f"{order.id or event.message_id}:{purchases.slug(name)}"
     shared = orders.text(route.shared_id(event))
     if shared is not None:
         return shared
-    if counted is not None:
-        return f"{counted.key}:{name.lower().replace(' ', '-')}"
+    if purchase is not None:
+        return f"{purchase.key}:{purchases.slug(name)}"
     if order.id is not None and name in WITH_ORDER_ID:
-        return f"{order.id}:{name.lower().replace(' ', '-')}"
+        return f"{order.id}:{purchases.slug(name)}"
     return event.message_id
 
 
@@ -466,20 +461,28 @@ def platform_id(route: Route, event: Event, name: str, order: Order, counted: Kn
 def render(pending: Pending, work: Deciding) -> None:
     """Write the signal in the platform's form, with what is known of the person at the end of the batch."""
     made, signal, route = work.made, pending.signal, pending.route
+    order, event = signal.order, signal.event
     if pending.withdrawn:
         made.ledger[pending.row] = ledger_row(
-            made, pending.event, route, signal.platform_event, signal.order, "withheld", "suppressed_person", signal.event_id
+            made, pending.event, route, signal.platform_event, order, "withheld", pending.withdrawn, signal.event_id
         )
+        worth = micros(order.value) or 0
+        count(made, route.name, signal.name, "withheld", pending.withdrawn, currency=order.currency or "", value=worth)
         return
     person = work.now_known_as(pending.person)
     known = work.state.people.get(person, signal.person) if person else signal.person
     if known is not signal.person:
         # The click ids are those known at the time, which led to the event: a later one would depend on where a batch ends.
         signal = replace(signal, person=replace(known, clicks=signal.person.clicks))
-    order, event = signal.order, signal.event
     made.ledger[pending.row] = ledger_row(
         made, pending.event, route, signal.platform_event, order, "waiting", None, signal.event_id
     )
+    keys = (route.name, event.source, signal.name, coverage.mask(signal))
+    made.coverage[keys] = made.coverage.get(keys, 0) + 1
+    hold = work.plan.holds.get(signal.name)
+    if hold:
+        clock = ("held", route.name, clocks.bucket(hold))
+        made.clocks[clock] = made.clocks.get(clock, 0) + 1
     made.outbox.append(
         (
             pending.event * SLOTS + route.slot,
@@ -490,7 +493,7 @@ def render(pending: Pending, work: Deciding) -> None:
             signal.name,
             event.time,
             event.received_at,
-            made.now,
+            max(made.now, event.received_at + hold) if hold else made.now,
             0,
             0,
             None,
@@ -499,70 +502,6 @@ def render(pending: Pending, work: Deciding) -> None:
             route.render(signal),
         )
     )
-
-
-def micros(value: Decimal | None) -> int | None:
-    """Millionths of the currency, for counters."""
-    return None if value is None else int(value * 1_000_000)
-
-
-def ledger_row(
-    made: Decision,
-    event: int,
-    route: Route,
-    platform_event: str | None,
-    order: Order,
-    verdict: str,
-    reason: str | None,
-    event_id: str | None = None,
-    sentence: str | None = None,
-) -> tuple[Any, ...]:
-    """One row of the ledger, as it is first written."""
-    worth = None if order.value is None else f"{order.value:f}"
-    return (
-        event,
-        route.name,
-        verdict,
-        reason,
-        sentence,
-        platform_event,
-        event_id,
-        worth,
-        order.currency if worth else None,
-        made.now,
-    )
-
-
-def withhold(
-    made: Decision,
-    event: int,
-    route: Route,
-    name: str,
-    platform_event: str | None,
-    order: Order,
-    reason: str,
-    sentence: str | None = None,
-) -> None:
-    """A verdict at once: this signal does not go to this destination, and why."""
-    made.ledger.append(ledger_row(made, event, route, platform_event, order, "withheld", reason, sentence=sentence))
-    count(made, route.name, name, "withheld", reason, currency=order.currency or "", value=micros(order.value) or 0)
-
-
-def count(
-    made: Decision,
-    destination: str,
-    name: str,
-    verdict: str,
-    reason: str,
-    *,
-    currency: str = "",
-    signals: int = 1,
-    value: int = 0,
-) -> None:
-    """Add to the minute's counters."""
-    counter = made.counts.setdefault((destination, name, verdict, reason, currency), [0, 0, 0])
-    counter[0] += signals
-    counter[1] += value
 
 
 # ---- enrich ----------------------------------------------------------------------------------------------------------------
@@ -609,9 +548,14 @@ def take(
     return number([(position, known[position]) for position in positions], plan)
 
 
-def resolve(connection: Connection, plan: Plan, batch: Batch, now: int) -> Decision:
-    """Gather what the batch can touch and decide it; batches must be committed in the order in which they are resolved."""
-    state = gather(connection, batch)
+def resolve(connection: Connection, plan: Plan, batch: Batch, now: int, marks: set[tuple[str, ...]] | None = None) -> Decision:
+    """Gather what the batch can touch and decide it; batches must be committed in the order in which they are resolved.
+
+    `marks` is what need not be marked again, kept by the caller from batch to batch; it only saves writing.
+    """
+    state = gather(connection, batch, plan, now)
+    if marks is not None:
+        state.marks = marks
     made = decide(batch, state, plan, now)
     known_before = [person.id for person in made.people if not _is_new(person.id, batch)]
     moved = [loser for _, loser in made.moved]
@@ -643,7 +587,7 @@ def _is_new(person: int, batch: Batch) -> bool:
     return bool(batch.arrived) and person >= batch.arrived[0].id
 
 
-def gather(connection: Connection, batch: Batch) -> State:
+def gather(connection: Connection, batch: Batch, plan: Plan, now: int) -> State:
     """One read for each kind of state this batch can touch."""
     message_keys = [f"{each.event.source}:{each.event.message_id}" for each in batch.arrived]
     identifiers = {key: None for each in batch.arrived for key in (*each.keys, *each.previous)}
@@ -652,7 +596,12 @@ def gather(connection: Connection, batch: Batch) -> State:
         for each in batch.arrived
         if each.event.kind == "track" and (found := orders.order_id(each.event.properties)) is not None
     }
-    return batches.gather(connection, message_keys, list(identifiers), list(order_ids))
+    state = batches.gather(connection, message_keys, list(identifiers), list(order_ids))
+    if plan.staged:
+        state.stages = {name: standing.stage for name, standing in rollouts.standings(connection).items()}
+    if plan.capped:
+        state.tallies = batches.tallies(connection, plan.capped, now)
+    return state
 
 
 def commit(connection: Connection, made: Decision) -> None:

@@ -32,6 +32,9 @@ log = structlog.get_logger("signalpost")
 BATCH = 100
 """Events the pipeline takes at once: so many stay in a processor's cache."""
 
+MARKS_LIMIT = 50_000
+"""Marks kept in memory; clients may name their properties anything."""
+
 
 def now_ms() -> int:
     """The clock: epoch ms, UTC."""
@@ -88,6 +91,8 @@ class Processing:
         self.database, self.plan, self.before, self.after = database, plan, before, after
         self.fresh: dict[int, Reading] = {}
         """What the intake has just read, by journal position, so that it need not be read twice."""
+        self.marks: set[tuple[str, ...]] = set()
+        """What was marked as seen, so that it is not written for every event."""
         self._arrived = asyncio.Event()
         self._stopping = False
 
@@ -148,7 +153,9 @@ class Processing:
         return pipeline.take(connection, self.plan, most, self.fresh, taken)
 
     def _resolve(self, batch: pipeline.Batch, connection: Connection) -> Decision:
-        return pipeline.resolve(connection, self.plan, batch, now_ms())
+        if len(self.marks) > MARKS_LIMIT:
+            self.marks.clear()
+        return pipeline.resolve(connection, self.plan, batch, now_ms(), self.marks)
 
 
 class Apart:

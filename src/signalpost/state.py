@@ -12,19 +12,25 @@ from typing import Any
 from msgspec import Struct, field
 
 from signalpost.events import Identifier, Person
+from signalpost.purchases import NOTHING, Record
 
 Row = tuple[Any, ...]
 
+SLOTS = 64
+"""Destinations a workspace may have; a signal's id is its event's id times this, plus the destination's slot."""
+
 
 class KnownOrder(Struct, gc=False):
-    """A purchase already counted; `sent` names the destinations that count it."""
+    """An order the hub has heard of; `sent` names the destinations that count its purchase, each with the event that was sent."""
 
     key: str
     order_id: str
     person: int
     event: int
+    """The first event that named it."""
     time: int
-    sent: set[str]
+    sent: dict[str, int]
+    record: Record = NOTHING
 
 
 class State(Struct):
@@ -35,7 +41,13 @@ class State(Struct):
     owners: dict[Identifier, int] = field(default_factory=dict)
     people: dict[int, Person] = field(default_factory=dict)
     orders: dict[str, list[KnownOrder]] = field(default_factory=dict)
-    """Order id -> purchases under it, oldest first."""
+    """Order id -> orders under it, oldest first."""
+    stages: dict[str, int] = field(default_factory=dict)
+    """Destination -> the stage of its rollout; the first where it is not named."""
+    tallies: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(destination, event) -> signals made yesterday and today (UTC), of destinations that cap events."""
+    marks: set[tuple[str, ...]] = field(default_factory=set)
+    """What need not be marked again; the loop keeps it from batch to batch, to save writing."""
 
 
 class Waiting(Struct, frozen=True, gc=False):
@@ -48,6 +60,26 @@ class Waiting(Struct, frozen=True, gc=False):
     body: bytes
 
 
+class Back(Struct, frozen=True, kw_only=True, gc=False):
+    """An order that was sent, or waits to be, is called off, paid back or found to be fraudulent.
+
+    With a `reason` its waiting signal is stopped; what is on its way or arrived is counted under `what`.
+    """
+
+    event: int
+    destination: str
+    slot: int
+    name: str
+    reason: str | None
+    what: str
+    """cancelled_after, refunded_after or flagged_after."""
+    currency: str
+    micros: int
+    """How much of its value this takes back."""
+    first: bool
+    """Whether nothing of it had gone back before."""
+
+
 class Decision(Struct):
     """What one batch writes, all of it in one transaction."""
 
@@ -57,6 +89,8 @@ class Decision(Struct):
     refusals: list[Row] = field(default_factory=list)
     ledger: list[Row] = field(default_factory=list)
     outbox: list[Row] = field(default_factory=list)
+    traces: list[Row] = field(default_factory=list)
+    """What is noted of a signal beside its verdict: the observing gates that would have withheld it."""
     merges: list[Row] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     """Records that changed."""
@@ -69,8 +103,19 @@ class Decision(Struct):
     orders: list[KnownOrder] = field(default_factory=list)
     withdrawn: list[tuple[int, str]] = field(default_factory=list)
     """(person, reason): their waiting signals are withheld."""
+    back: list[Back] = field(default_factory=list)
     enriched: list[tuple[int, bytes]] = field(default_factory=list)
     """(outbox row, better body)."""
     counts: dict[tuple[str, ...], list[int]] = field(default_factory=dict)
     """(destination, name, verdict, reason, currency) -> [signals, value in millionths, latency ms]."""
+    notices: dict[tuple[str, ...], list[int]] = field(default_factory=dict)
+    """(destination, what, detail, name, currency) -> [signals, value in millionths, latest event]."""
+    clocks: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    """(clock, name, bucket) -> signals."""
+    coverage: dict[tuple[str, str, str, int], int] = field(default_factory=dict)
+    """(destination, source, name, keys) -> signals."""
+    tallies: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(destination, event) -> signals made, of destinations that cap events."""
+    marks: list[Row] = field(default_factory=list)
+    """(kind, source, name, value, at, event): seen for what may be the first time."""
     now: int = 0

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from signalpost.errors import StoreError
 from signalpost.events import Identifier, Person
+from signalpost.purchases import NOTHING, Record
 from signalpost.sources import Received
-from signalpost.state import Decision, KnownOrder, State, Waiting
-from signalpost.store.database import Connection
+from signalpost.state import SLOTS, Back, Decision, KnownOrder, State, Waiting
+from signalpost.store.database import Connection, Row
 
-MINUTE = 60_000
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 LONGEST_LABEL = 100
 """Characters of a name in the counters: clients may call an event anything, and a counter's key must fit an index."""
 LARGEST_COUNT = 2**61
 
 _person = msgspec.json.Decoder(Person)
+_record = msgspec.json.Decoder(Record)
 _headers = msgspec.json.Decoder(dict[str, str])
 _encode = msgspec.json.Encoder().encode
 
@@ -103,16 +105,39 @@ def gather(connection: Connection, message_keys: list[str], identifiers: list[Id
     state = State()
     if message_keys:
         state.seen = dict(connection.rows("events_known", message_keys))
+    buyers: set[int] = set()
     if order_ids:
-        for key, order_id, person, event, time, sent in connection.rows("orders_known", order_ids):
-            known = KnownOrder(key=key, order_id=order_id, person=person, event=event, time=time, sent=set(sent.split()))
-            state.orders.setdefault(order_id, []).append(known)
+        for row in connection.rows("orders_known", order_ids):
+            known = known_order(row)
+            state.orders.setdefault(known.order_id, []).append(known)
+            buyers.add(known.person)
     if identifiers:
         by_text = {_text(identifier): identifier for identifier in identifiers}
         for key, person in connection.rows("identifiers_owned", list(by_text)):
             state.owners[by_text[key]] = person
-        state.people = people(connection, list(set(state.owners.values())))
+    state.people = people(connection, list((buyers | set(state.owners.values())) - {0}))
     return state
+
+
+def known_order(row: Row) -> KnownOrder:
+    """An order of `orders_known`; rows from before records were kept have none, and name destinations without their event."""
+    key, order_id, person, event, time, sent, record = row
+    parted = (each.partition(":") for each in sent.split())
+    return KnownOrder(
+        key=key,
+        order_id=order_id,
+        person=person,
+        event=event,
+        time=time,
+        sent={destination: int(number or event) for destination, _, number in parted},
+        record=NOTHING if record is None else _record.decode(record),
+    )
+
+
+def tallies(connection: Connection, destinations: Sequence[str], now: int) -> dict[tuple[str, str], int]:
+    """(destination, event) -> signals made yesterday and today (UTC)."""
+    since = now - now % DAY - DAY
+    return {(destination, name): int(made) for destination, name, made in connection.rows("tallies", list(destinations), since)}
 
 
 def people(connection: Connection, ids: list[int]) -> dict[int, Person]:
@@ -138,9 +163,8 @@ def commit(connection: Connection, made: Decision) -> None:
     if made.refusals:
         connection.run_many("refusal_add", made.refusals)
     for person, reason in made.withdrawn:
-        for event, destination in connection.rows("outbox_withdraw", person):
-            connection.run("ledger_settle", "withheld", reason, None, None, made.now, 0, None, event, destination)
-            connection.run("trace_add", event, destination, made.now, "waiting", None, "withdrawn before it was sent", None)
+        for row in connection.rows("outbox_withdraw", person):
+            _withheld_after_all(connection, made, row, reason)
         connection.run("outbox_withdraw_later", person)
     for winner, loser in made.moved:
         for statement in ("identifiers_move", "orders_move", "outbox_move"):
@@ -164,7 +188,10 @@ def commit(connection: Connection, made: Decision) -> None:
     if made.orders:
         connection.run_many(
             "order_set",
-            [(each.key, each.order_id, each.person, each.event, each.time, " ".join(sorted(each.sent))) for each in made.orders],
+            [
+                (each.key, each.order_id, each.person, each.event, each.time, _sent(each), _encode(each.record))
+                for each in made.orders
+            ],
         )
     if made.ledger:
         connection.run_many("ledger_add", made.ledger)
@@ -172,7 +199,68 @@ def commit(connection: Connection, made: Decision) -> None:
         connection.run_many("outbox_body", [(body, row) for row, body in made.enriched])
     if made.outbox:
         connection.run_many("outbox_add", made.outbox)
+    if made.traces:
+        connection.run_many("trace_add", made.traces)
+    for back in made.back:
+        take_back(connection, made, back)
     count(connection, made.now, made.counts)
+    note(connection, made)
+
+
+def _sent(order: KnownOrder) -> str:
+    return " ".join(f"{destination}:{event}" for destination, event in sorted(order.sent.items()))
+
+
+def _withheld_after_all(connection: Connection, made: Decision, row: Row, reason: str) -> None:
+    """A signal that waited and was taken out of the outbox: (event, destination, name, currency, value in millionths)."""
+    event, destination, name, currency, micros = row
+    connection.run("ledger_settle", "withheld", reason, None, None, made.now, 0, None, event, destination)
+    connection.run("trace_add", event, destination, made.now, "waiting", None, "withdrawn before it was sent", None)
+    counter = made.counts.setdefault((destination, name, "withheld", reason, currency or ""), [0, 0, 0])
+    counter[0] += 1
+    counter[1] += micros or 0
+
+
+def take_back(connection: Connection, made: Decision, back: Back) -> None:
+    """Stop a waiting signal of an order that was called off; count the order where its signal went out, or is going out."""
+    if back.reason is not None:
+        stopped = connection.rows("outbox_stop", back.event * SLOTS + back.slot)
+        if stopped:
+            _withheld_after_all(connection, made, stopped[0], back.reason)
+            return
+    verdicts = [row[1] for row in connection.rows("ledger_of", back.event) if row[0] == back.destination]
+    if verdicts and verdicts[0] in {"accepted", "warned", "waiting", "unknown"}:
+        key = (back.destination, back.what, "", back.name, back.currency)
+        counter = made.notices.setdefault(key, [0, 0, 0])
+        counter[0] += back.first
+        counter[1] += back.micros
+        counter[2] = back.event
+
+
+def note(connection: Connection, made: Decision) -> None:
+    """Write what is counted beside the verdicts."""
+    hour, day = made.now - made.now % HOUR, made.now - made.now % DAY
+    if made.notices:
+        connection.run_many(
+            "notice_add",
+            [(hour, *_labels(key), signals, _bounded(micros), event) for key, (signals, micros, event) in made.notices.items()],
+        )
+    if made.clocks:
+        time(connection, made.now, made.clocks)
+    if made.coverage:
+        rows = [(hour, *_labels(key[:3]), key[3], signals) for key, signals in made.coverage.items()]
+        connection.run_many("coverage_add", rows)
+    if made.tallies:
+        rows = [(destination, day, *_labels((name,)), signals) for (destination, name), signals in made.tallies.items()]
+        connection.run_many("tally_add", rows)
+    if made.marks:
+        connection.run_many("mark_add", made.marks)
+
+
+def time(connection: Connection, now: int, clocks: Mapping[tuple[str, str, int], int]) -> None:
+    """Add to the hour's histograms."""
+    hour = now - now % HOUR
+    connection.run_many("clock_add", [(hour, clock, name, bucket, signals) for (clock, name, bucket), signals in clocks.items()])
 
 
 def count(connection: Connection, now: int, counts: dict[tuple[str, ...], list[int]]) -> None:
@@ -181,12 +269,13 @@ def count(connection: Connection, now: int, counts: dict[tuple[str, ...], list[i
         minute = now - now % MINUTE
         connection.run_many(
             "rollup_add",
-            [
-                (
-                    minute,
-                    *(label[:LONGEST_LABEL] for label in key),
-                    *(max(-LARGEST_COUNT, min(number, LARGEST_COUNT)) for number in numbers),
-                )
-                for key, numbers in counts.items()
-            ],
+            [(minute, *_labels(key), *(_bounded(number) for number in numbers)) for key, numbers in counts.items()],
         )
+
+
+def _labels(key: tuple[str, ...]) -> list[str]:
+    return [label[:LONGEST_LABEL] for label in key]
+
+
+def _bounded(number: int) -> int:
+    return max(-LARGEST_COUNT, min(number, LARGEST_COUNT))

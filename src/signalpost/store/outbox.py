@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from signalpost.clocks import bucket
 from signalpost.delivery import Breaker, Fate, Leased
 from signalpost.state import Decision, Row
-from signalpost.store.batches import count
+from signalpost.store.batches import count, time
 from signalpost.store.database import Connection
 
 WITHDRAWN = -1
@@ -71,7 +72,7 @@ def lease_new(made: Decision, destination: str, *, until: int) -> list[Leased]:
     """Lease a decision's signals for this destination before they are written, so that the commit hands them over."""
     taken = []
     for place, row in enumerate(made.outbox):
-        if row[1] != destination:
+        if row[1] != destination or row[8] > made.now:  # of another one, or held
             continue
         made.outbox[place] = (*row[:9], until, 1, made.now, *row[12:])
         taken.append(
@@ -144,12 +145,19 @@ def settle(connection: Connection, sent: Sent, fates: Sequence[Fate], breaker: B
     counts: dict[tuple[str, ...], list[int]] = {}
     for fate in settled:
         signal = fate.signal
-        key = (destination, signal.name, str(fate.verdict), fate.reason or "", signal.currency or "")
-        counter = counts.setdefault(key, [0, 0, 0])
+        label = (destination, signal.name, str(fate.verdict), fate.reason or "", signal.currency or "")
+        counter = counts.setdefault(label, [0, 0, 0])
         counter[0] += 1
         counter[1] += signal.value_micros or 0
         counter[2] += now - signal.received_at
     count(connection, now, counts)
+    taken: dict[tuple[str, str, int], int] = {}
+    for fate in settled:
+        if fate.verdict in {"accepted", "warned"}:
+            key = ("accepted", destination, bucket(now - fate.signal.received_at))
+            taken[key] = taken.get(key, 0) + 1
+    if taken:
+        time(connection, now, taken)
     if breaker.failures:
         connection.run("breaker_set", destination, breaker.since, breaker.until, breaker.failures, breaker.sentence)
     else:

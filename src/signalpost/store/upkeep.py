@@ -27,5 +27,6 @@ def prune(connection: Connection, retention: Retention, now: int, step: int = ST
     for statement in ("identifiers_drop", "person_drop"):
         connection.run_many(statement, people)
     gone += connection.run("prune_requests", now - retention.ledger * DAY, step)
-    gone += connection.run("prune_rollups", now - retention.ledger * DAY)
+    for counters in ("prune_rollups", "prune_notices", "prune_clocks", "prune_coverage", "prune_tallies"):
+        gone += connection.run(counters, now - retention.ledger * DAY)
     return gone + len(events) + len(people)

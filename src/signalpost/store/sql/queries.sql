@@ -86,11 +86,11 @@ SELECT event, person, other, joined, why, at FROM merges WHERE person = ? OR oth
 SELECT person FROM merges WHERE other = ? AND joined = 1 ORDER BY event DESC LIMIT 1
 
 -- name: orders_known
-SELECT key, order_id, person, event, time, sent FROM orders WHERE order_id {in_texts} ORDER BY event
+SELECT key, order_id, person, event, time, sent, record FROM orders WHERE order_id {in_texts} ORDER BY event
 
 -- name: order_set
-INSERT INTO orders (key, order_id, person, event, time, sent) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET sent = excluded.sent, person = excluded.person
+INSERT INTO orders (key, order_id, person, event, time, sent, record) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET sent = excluded.sent, person = excluded.person, record = excluded.record
 
 -- name: orders_move
 UPDATE orders SET person = ? WHERE person = ?
@@ -182,7 +182,11 @@ UPDATE outbox SET body = ? WHERE id = ? AND leased_until = 0
 UPDATE outbox SET person = ? WHERE person = ?
 
 -- name: outbox_withdraw
-DELETE FROM outbox WHERE person = ? AND leased_until = 0 RETURNING event, destination
+DELETE FROM outbox WHERE person = ? AND leased_until = 0 RETURNING event, destination, name, currency, value_micros
+
+-- name: outbox_stop (one that nobody has in hand and that surely never arrived)
+DELETE FROM outbox WHERE id = ? AND leased_until = 0 AND first_attempt_at IS NULL
+RETURNING event, destination, name, currency, value_micros
 
 -- name: outbox_withdraw_later (what is in hand just now: it ends, and is not tried again)
 UPDATE outbox SET person = -1 WHERE person = ? AND leased_until > 0
@@ -279,3 +283,41 @@ SELECT count(*) FROM events
 
 -- name: journal_held (which of these requests are still there)
 SELECT position FROM journal WHERE position {in_numbers}
+
+-- name: notice_add
+INSERT INTO notices (hour, destination, what, detail, name, currency, signals, value_micros, last_event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (hour, destination, what, detail, name, currency) DO UPDATE SET
+    signals = notices.signals + excluded.signals,
+    value_micros = {least}({greatest}(notices.value_micros + excluded.value_micros, -2305843009213693952), 2305843009213693952),
+    last_event = excluded.last_event
+
+-- name: clock_add
+INSERT INTO clocks (hour, clock, name, bucket, signals) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (hour, clock, name, bucket) DO UPDATE SET signals = clocks.signals + excluded.signals
+
+-- name: coverage_add
+INSERT INTO coverage (hour, destination, source, name, keys, signals) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (hour, destination, source, name, keys) DO UPDATE SET signals = coverage.signals + excluded.signals
+
+-- name: tally_add
+INSERT INTO tallies (destination, day, name, signals) VALUES (?, ?, ?, ?)
+ON CONFLICT (destination, day, name) DO UPDATE SET signals = tallies.signals + excluded.signals
+
+-- name: tallies (of these destinations since a day)
+SELECT destination, name, sum(signals) FROM tallies WHERE destination {in_texts} AND day >= ? GROUP BY destination, name
+
+-- name: mark_add (the first time counts)
+INSERT INTO marks (kind, source, name, value, at, event) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: prune_notices
+DELETE FROM notices WHERE hour < ?
+
+-- name: prune_clocks
+DELETE FROM clocks WHERE hour < ?
+
+-- name: prune_coverage
+DELETE FROM coverage WHERE hour < ?
+
+-- name: prune_tallies
+DELETE FROM tallies WHERE day < ?

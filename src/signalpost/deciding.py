@@ -1,0 +1,134 @@
+"""A batch half decided: the state that moves along, the signals that passed, and the rows written of them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from signalpost.events import Event, Identifier, Order, Signal
+from signalpost.plan import Plan, Route
+from signalpost.state import Decision, KnownOrder, Row, State
+
+PLACES = 16
+"""An event's id is its journal position shifted by this many bits, plus its place in the request."""
+
+LAST_PLACE = (1 << PLACES) - 1
+"""Derived events take their places from here downwards; no request has so many messages."""
+
+
+class Arrived(Struct, frozen=True, gc=False):
+    """One event with its id and its keys."""
+
+    id: int
+    event: Event
+    keys: tuple[Identifier, ...]
+    previous: tuple[Identifier, ...]
+
+
+class Pending(Struct, gc=False):
+    """A signal that passed its gates; rendered at the end of the batch with what is then known of the person."""
+
+    route: Route
+    signal: Signal
+    person: int
+    event: int
+    row: int
+    """Its place in the ledger rows, kept free for it."""
+    withdrawn: str = ""
+    """The reason for which it is withheld after all."""
+
+
+class Deciding(Struct):
+    """A batch half decided: the state moving along and what is to be written so far."""
+
+    plan: Plan
+    state: State
+    made: Decision
+    changed: dict[int, None] = field(default_factory=dict)
+    """People whose records changed."""
+    became: dict[int, int] = field(default_factory=dict)
+    """Merged person -> who they are now."""
+    pending: list[Pending] = field(default_factory=list)
+    orders: dict[str, KnownOrder] = field(default_factory=dict)
+    """Order key -> an order that this batch heard news of."""
+    derived: dict[int, int] = field(default_factory=dict)
+    """Journal position -> how many events were derived in it."""
+
+    def now_known_as(self, person: int) -> int:
+        """The person this one was merged into, however often."""
+        while person in self.became:
+            person = self.became[person]
+        return person
+
+
+def micros(value: Decimal | None) -> int | None:
+    """Millionths of the currency, for counters."""
+    return None if value is None else int(value * 1_000_000)
+
+
+def ledger_row(
+    made: Decision,
+    event: int,
+    route: Route,
+    platform_event: str | None,
+    order: Order,
+    verdict: str,
+    reason: str | None,
+    event_id: str | None = None,
+    sentence: str | None = None,
+) -> Row:
+    """One row of the ledger, as it is first written."""
+    worth = None if order.value is None else f"{order.value:f}"
+    return (
+        event,
+        route.name,
+        verdict,
+        reason,
+        sentence,
+        platform_event,
+        event_id,
+        worth,
+        order.currency if worth else None,
+        made.now,
+    )
+
+
+def withhold(
+    made: Decision,
+    event: int,
+    route: Route,
+    name: str,
+    platform_event: str | None,
+    order: Order,
+    reason: str,
+    sentence: str | None = None,
+) -> None:
+    """A verdict at once: this signal does not go to this destination, and why."""
+    made.ledger.append(ledger_row(made, event, route, platform_event, order, "withheld", reason, sentence=sentence))
+    count(made, route.name, name, "withheld", reason, currency=order.currency or "", value=micros(order.value) or 0)
+
+
+def count(
+    made: Decision,
+    destination: str,
+    name: str,
+    verdict: str,
+    reason: str,
+    *,
+    currency: str = "",
+    signals: int = 1,
+    value: int = 0,
+) -> None:
+    """Add to the minute's counters."""
+    counter = made.counts.setdefault((destination, name, verdict, reason, currency), [0, 0, 0])
+    counter[0] += signals
+    counter[1] += value
+
+
+def notice(made: Decision, destination: str, what: str, detail: str, name: str, order: Order, event: int) -> None:
+    """Count what is told beside the verdicts."""
+    counter = made.notices.setdefault((destination, what, detail, name, order.currency or ""), [0, 0, 0])
+    counter[0] += 1
+    counter[1] += micros(order.value) or 0
+    counter[2] = event

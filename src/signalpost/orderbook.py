@@ -1,0 +1,166 @@
+"""Which order an event is about, and what the hub knows of it afterwards; within a batch being decided.
+
+News of an order (a purchase, a refund, a cancellation, a fraud flag, a pixel's report) goes into its record, from there into what
+its person remembers, and back: what was called off before it was sent is stopped, what had been sent is counted.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from signalpost import orders, purchases
+from signalpost.deciding import Deciding, micros
+from signalpost.events import Event, Order, Person
+from signalpost.purchases import Record
+from signalpost.state import Back, KnownOrder
+
+PURCHASE, REFUND, CANCELLATION, FLAG, PIXEL = (
+    "Order Completed",
+    "Order Refunded",
+    "Order Cancelled",
+    "Order Flagged",
+    "Pixel Sent",
+)
+
+NEWS = frozenset({PURCHASE, REFUND, CANCELLATION, FLAG, PIXEL})
+"""Canonical events that tell something of an order."""
+
+STOPS = {
+    CANCELLATION: ("cancelled_before_sending", "cancelled_after"),
+    REFUND: ("refunded_before_sending", "refunded_after"),
+    FLAG: ("flagged_before_sending", "flagged_after"),
+}
+"""News -> (the reason for which a signal not yet sent is stopped, what is counted for one that was)."""
+
+
+def about(event: Event, name: str, order: Order, person: Person, number: int, work: Deciding) -> KnownOrder | None:
+    """The order this event tells of, with the news in it; None for an event that tells of none."""
+    if order.id is None or name not in NEWS or person.suppressed_at:
+        return None
+    known = _found(order.id, person.id, event.time, number, purchase=name == PURCHASE, work=work)
+    if not known.person and person.id:
+        known.person = person.id
+    before = known.record
+    known.record = _told(before, event, name, order, number)
+    if known.record is before and known.key in work.orders:
+        return known
+    work.orders[known.key] = known
+    if known.record is not before:
+        remember(known, work)
+        if name in STOPS:
+            _take_back(known, before, name, work)
+    return known
+
+
+def _found(order_id: str, person: int, time: int, number: int, *, purchase: bool, work: Deciding) -> KnownOrder:
+    """The order under this id: the one known, or a new one where the shop used the id again.
+
+    The same person's is always the same order; another person's purchase is a repeat by a second source unless it is
+    `orders.reused_after` apart: then one id was given to two orders. Other news is of the person's own order, else of the latest.
+    """
+    under = work.state.orders.setdefault(order_id, [])
+    for known in under:
+        if 0 in {person, known.person} or known.person == person:
+            return known
+    apart = work.plan.reused_after_ms
+    if under and not purchase:
+        return max(under, key=lambda known: (known.time <= time, known.time))
+    for known in under:
+        if abs(time - known.time) < apart:
+            return known
+    key = f"{order_id}~{number}" if under else order_id
+    known = KnownOrder(key=key, order_id=order_id, person=person, event=number, time=time, sent={})
+    under.append(known)
+    return known
+
+
+def _told(record: Record, event: Event, name: str, order: Order, number: int) -> Record:
+    """The record after this event."""
+    at = min(event.time, event.received_at)
+    if name == PURCHASE:
+        correction = order.value is not None and order.value < 0
+        return record if correction else purchases.claimed(record, purchases.claim(event, number, order))
+    if name == REFUND:
+        return purchases.paid_back(record, event, order)
+    if name == CANCELLATION:
+        return purchases.cancelled(record, at)
+    if name == FLAG:
+        return purchases.flagged(record, at)
+    platform, event_id = orders.text(event.properties.get("platform")), orders.text(event.properties.get("event_id"))
+    return purchases.pixel_sent(record, platform, event_id[:200], at) if platform and event_id else record
+
+
+def remember(known: KnownOrder, work: Deciding) -> None:
+    """Bring what the order's person remembers of it up to date."""
+    owner = work.state.people.get(work.now_known_as(known.person))
+    if owner is None or owner.suppressed_at:
+        return
+    plan = work.plan
+    counts = plan.counted_source.get(PURCHASE)
+    order = purchases.bought(known.record, counts, plan.workspace.currency, plan.rates)
+    after = purchases.remembered(owner, known.key, order)
+    if after is not owner:
+        work.state.people[owner.id] = after
+        work.changed[owner.id] = None
+
+
+def _take_back(known: KnownOrder, before: Record, name: str, work: Deciding) -> None:
+    """Stop the purchase's signals where nothing of the order is left; count what is gone where they were sent."""
+    counts = work.plan.counted_source.get(PURCHASE)
+    said = purchases.chosen(known.record, counts)
+    stop, what = STOPS[name]
+    reason = stop if name == FLAG or purchases.whole(known.record, counts) else None
+    if said is None:
+        return
+    gone = (
+        (said.value or Decimal(0))
+        if name == FLAG
+        else purchases.gone_back(known.record, said) - purchases.gone_back(before, said)
+    )
+    for destination, event in known.sent.items():
+        route = next((route for route in work.plan.routes if route.name == destination), None)
+        waiting = next((each for each in work.pending if each.event == event and each.route is route), None)
+        if reason is not None and waiting is not None:
+            waiting.withdrawn = waiting.withdrawn or reason
+        elif route is not None:
+            work.made.back.append(
+                Back(
+                    event=event,
+                    destination=destination,
+                    slot=route.slot,
+                    name=PURCHASE,
+                    reason=reason,
+                    what=what,
+                    currency=said.currency or "",
+                    micros=micros(gone) or 0,
+                    first=not (before.refunds or before.cancelled_at),
+                )
+            )
+
+
+def called_off(known: KnownOrder | None, work: Deciding) -> str | None:
+    """Why a purchase must not be sent any more, or at all: its cancellation, refund or fraud flag came before it."""
+    if known is None:
+        return None
+    record = known.record
+    if record.cancelled_at:
+        return STOPS[CANCELLATION][0]
+    if record.flagged_at:
+        return STOPS[FLAG][0]
+    if record.refunds and purchases.whole(record, work.plan.counted_source.get(PURCHASE)):
+        return STOPS[REFUND][0]
+    return None
+
+
+def moved_money(order: Order, currencies: frozenset[str] | None, work: Deciding) -> Order:
+    """The order in the workspace's currency where the platform does not take its own and the workspace has a rate."""
+    if currencies is None or order.currency is None or order.currency in currencies:
+        return order
+    rate = work.plan.rates.get(order.currency)
+    return order if rate is None else orders.converted(order, work.plan.workspace.currency, rate)
+
+
+def with_standing(known: KnownOrder, person: Person) -> str | None:
+    """`new` or `returning`: whether this is the first of the person's orders by time; None for nobody one can know."""
+    place = purchases.number(person, known.key) if person.id else None
+    return None if place is None else "new" if place == 1 else "returning"

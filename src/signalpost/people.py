@@ -1,0 +1,99 @@
+"""Whose an event is: found, made, merged, taught, erased; within a batch being decided."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from signalpost import identity
+from signalpost.deciding import Arrived, Deciding
+from signalpost.events import Event, Person
+
+
+def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Deciding) -> Person:
+    """The person of this event after it: found or made, merged, taught; a passing stranger (id 0) without keys."""
+    state, made, rules, kept = work.state, work.made, work.plan.workspace.identity, work.plan.kept_traits
+    if not arrived.keys:
+        return identity.learn(Person(id=0), event, (), said, kept)
+    own = arrived.keys
+    if arrived.previous:
+        # An unknown id that somebody is said to have had is no id to remember, unless it is a browser's, which may speak again.
+        own += tuple(key for key in arrived.previous if key in state.owners or key[0] == "anonymous_id")
+    found = identity.stitch(
+        own, state.owners, state.people, explicit=event.kind == "merge", merge_on=rules.merge_on, most=rules.max_identifiers
+    )
+    if found.person is None:
+        person = Person(id=arrived.id, created_at=min(event.time, event.received_at))
+        state.people[person.id] = person
+        work.changed[person.id] = None
+    else:
+        person = state.people[found.person]
+    for key in found.attach:
+        state.owners[key] = made.owners[key] = person.id
+    for other, why in found.refused:
+        made.merges.append((arrived.id, person.id, other, 0, why, None, made.now))
+    for other, why in found.merged:
+        person = merge(person, state.people[other], why, arrived.id, work)
+    if event.kind in {"delete", "suppress", "unsuppress"}:
+        return exercise_right(person, event, work)
+    if person.suppressed_at:
+        return person
+    learned = identity.learn(person, event, own, said, kept)
+    if learned is not person:
+        state.people[learned.id] = learned
+        work.changed[learned.id] = None
+    return learned
+
+
+def merge(one: Person, other: Person, why: str, event: int, work: Deciding) -> Person:
+    """Two people are one from here on; the older id stays and everything of the other moves to it."""
+    joined = identity.combine(one, other)
+    loser = other if joined.id == one.id else one
+    work.made.merges.append((event, joined.id, loser.id, 1, why, loser, work.made.now))
+    work.made.moved.append((joined.id, loser.id))
+    work.became[loser.id] = joined.id
+    for key, owner in work.state.owners.items():
+        if owner == loser.id:
+            work.state.owners[key] = joined.id
+    for under in work.state.orders.values():
+        for known in under:
+            if known.person == loser.id:
+                known.person = joined.id
+    work.state.people[joined.id] = joined
+    del work.state.people[loser.id]
+    work.changed[joined.id] = None
+    if joined.suppressed_at:
+        withdraw(joined.id, work)
+    return joined
+
+
+def withdraw(person: int, work: Deciding) -> None:
+    """Nothing of this person may leave: neither what this batch made nor what waits, also of those merged into them so far."""
+    work.made.withdrawn += [
+        (each, "suppressed_person") for each in (person, *(one for one in work.became if work.now_known_as(one) == person))
+    ]
+    for pending in work.pending:
+        if work.now_known_as(pending.person) == person:
+            pending.withdrawn = "suppressed_person"
+
+
+def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
+    """Erased, suppressed or allowed again, as the person asked. What still waits of theirs is withdrawn."""
+    state = work.state
+    if event.kind == "unsuppress":
+        freed = replace(person, suppressed_at=0)
+        state.people[person.id] = freed
+        work.changed[person.id] = None
+        return freed
+    withdraw(person.id, work)
+    emptied = Person(id=person.id, created_at=person.created_at, suppressed_at=max(event.time, 1))
+    if event.kind == "suppress":
+        state.people[person.id] = emptied
+        work.changed[person.id] = None
+        return emptied
+    work.made.dropped.append(person.id)
+    work.changed.pop(person.id, None)
+    del state.people[person.id]
+    for key in [key for key, owner in state.owners.items() if owner == person.id]:
+        del state.owners[key]
+        work.made.owners.pop(key, None)
+    return emptied
