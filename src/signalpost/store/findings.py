@@ -59,21 +59,34 @@ class Kept(Struct, frozen=True, kw_only=True):
 # ---- figures ---------------------------------------------------------------------------------------------------------------
 
 
-def usual(connection: Connection, now: int) -> tuple[tuple[Count, ...], int]:
-    """The counters of the last `DAYS` days and when they begin: the costly part of the figures, worth keeping for an hour."""
+class Usual(Struct, frozen=True, kw_only=True):
+    """The costly part of the figures, which changes slowly: worth keeping for some minutes."""
+
+    week: tuple[Count, ...]
+    since: int
+    """When the week's counters begin (epoch ms); 0: there are none."""
+    drops: tuple[Drop, ...]
+
+
+def usual(connection: Connection, workspace: Workspace, now: int) -> Usual:
+    """What is usual, and what has dropped."""
     since = now - DAYS * DAY
-    return _counts(connection, since), int(connection.rows("findings_counting_since", since)[0][0] or 0)
+    return Usual(
+        week=_counts(connection, since),
+        since=int(connection.rows("findings_counting_since", since)[0][0] or 0),
+        drops=_drops(connection, workspace, now),
+    )
 
 
-def gather(connection: Connection, workspace: Workspace, now: int, week: tuple[tuple[Count, ...], int] | None = None) -> Figures:
-    """All that the rules look at; `week` is what `usual` gave lately, taken anew without it."""
-    counted, since = week or usual(connection, now)
+def gather(connection: Connection, workspace: Workspace, now: int, known: Usual | None = None) -> Figures:
+    """All that the rules look at; `known` is what `usual` gave some minutes ago, taken anew without it."""
+    known = known or usual(connection, workspace, now)
     then = now - DAYS * DAY
     return Figures(
         now=now,
         day=_counts(connection, now - DAY),
-        week=counted,
-        since=since,
+        week=known.week,
+        since=known.since,
         orders=_orders(connection, then),
         notices=tuple(
             [
@@ -86,7 +99,7 @@ def gather(connection: Connection, workspace: Workspace, now: int, week: tuple[t
         clocks=_clocks(connection, now - DAY - now % HOUR),
         resting=_resting(connection),
         rollouts=rollouts.standings(connection),
-        drops=_drops(connection, workspace, now),
+        drops=known.drops,
         samples=_samples(connection),
         set_aside=tuple([position for (position,) in connection.rows("findings_set_aside", REFUSALS, then)]),
     )
