@@ -6,15 +6,16 @@ A signal's keys are one number with a bit for each key (`mask`), so that an hour
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import accumulate
 from math import log, sqrt
+from operator import or_
 from typing import Any
 
 from msgspec import Struct
 
 from signalpost.destinations import CATALOG
-from signalpost.destinations.contract import Destination, Field
+from signalpost.destinations.contract import Field
 from signalpost.events import Signal
 
 # ---------------------------------------------------------------------------------------------- keys
@@ -166,15 +167,19 @@ def _row(platform: str, path: str) -> Field:
     return next(row for row in CATALOG[platform].fields if row.path == path)
 
 
-def _reads(platform: Destination) -> int:
-    """What this platform's field table has rows for."""
-    rows = {row.key for row in platform.fields if row.key}
-    # Rows that are made of several match keys (Pinterest's advertising ids) name none: they are hashed and of the person.
-    rows |= {"idfa", "gaid"} if any(row.person for row in platform.fields) else set()
-    return sum(1 << key.bit for key in KEYS.values() if rows & set(key.made_of) or platform.name in key.paths)
+def rows_of(platform: str) -> tuple[tuple[int, Field], ...]:
+    """The platform's rows that carry a key: (the key's bit as a mask, the row)."""
+    found = []
+    for row in CATALOG[platform].fields:
+        # A row that is made of several match keys (Pinterest's advertising ids) names none; it is of the person all the same.
+        made_of = {row.key} if row.key else {"idfa", "gaid"} if row.person else set()
+        found += [
+            (1 << key.bit, row) for key in KEYS.values() if made_of & set(key.made_of) or key.paths.get(platform) == row.path
+        ]
+    return tuple(found)
 
 
-READS: dict[str, int] = {name: _reads(platform) for name, platform in CATALOG.items()}
+READS: dict[str, int] = {name: reduce(or_, (bit for bit, _ in rows_of(name)), 0) for name in CATALOG}
 """Platform -> the mask of the keys it reads."""
 
 _BIT_OF = {name: 1 << key.bit for key in KEYS.values() for name in key.made_of}
