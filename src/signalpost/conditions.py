@@ -21,7 +21,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Literal
 
-from crawleruseragents import is_crawler  # type: ignore[import-untyped] - it has no types
+from crawleruseragents import is_crawler  # type: ignore[import-untyped]  # it has no types
 from msgspec import Struct
 
 from signalpost.events import Claim, Event, Facts, Order, Person
@@ -342,7 +342,8 @@ PHRASES: dict[str, dict[str, str]] = {
     },
     "count": {
         "eq": "{has} exactly {x}", "ne": "{has} more or fewer than {x}", "gt": "{has} more than {x}",
-        "gte": "{has} {x} or more", "lt": "{has} fewer than {x}", "lte": "{has} {x} or fewer", "in": "{has} exactly {x}", "not_in": "{has} any number but {x}",
+        "gte": "{has} {x} or more", "lt": "{has} fewer than {x}", "lte": "{has} {x} or fewer", "in": "{has} exactly {x}",
+        "not_in": "{has} any number but {x}",
         "exists": "{has} a known number of {things}", "missing": "{has} an unknown number of {things}",
     },
     "text": {
@@ -601,11 +602,9 @@ def _asked(key: str, known: Path, operator: str, value: Value, notes: Notes) -> 
         return _age(value, notes)
     if operator == "exists" or known.kind == "switch":
         wanted = _switch(value, notes)
-        return (
-            None
-            if wanted is None
-            else [_whether(known, wanted != (operator == "ne")) if known.kind == "switch" else _present(known, wanted)]
-        )
+        if wanted is None:
+            return None
+        return [_whether(known, wanted != (operator == "ne")) if known.kind == "switch" else _present(known, wanted)]
     if operator in _LISTS:
         operands = _operands(key, known, operator, value, notes)
     else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 import msgspec
 from msgspec import Struct, inspect
 
+from signalpost import conditions
 from signalpost.errors import ConfigError
 from signalpost.events import IDENTIFIER_KINDS
 from signalpost.iso import COUNTRIES, CURRENCIES
@@ -35,17 +36,25 @@ from signalpost.marked import (
     sentence_of,
 )
 from signalpost.options import (
+    ROLLOUT_MEASURES,
     UNITS,
     Consent,
+    Derived,
     Destination,
+    Gate,
     Identity,
     Orders,
     Retention,
     Server,
     Source,
+    Stage,
     Workspace,
+    bound,
     duration,
+    number,
+    share,
 )
+from signalpost.presets import PARAMETERS, PRESETS, slug
 from signalpost.vocabulary import CANONICAL_EVENTS, canonical
 
 __all__ = [
@@ -66,6 +75,32 @@ SOURCE_KEYS: dict[str, tuple[str, ...]] = {
 
 NEEDS_TEST_CODE = frozenset({"tiktok"})
 """Platforms that know a test event only by a code of the account's owner (Pinterest has a switch instead)."""
+
+
+DERIVABLE = frozenset({"First Purchase", "Second Purchase", "Repeat Purchase", "Subscription Started", "Trial Started"})
+"""Canonical events that Signalpost may derive itself; another one of that name would be reported twice."""
+
+MAILBOXES = frozenset(
+    [
+        "gmail.com",
+        "googlemail.com",
+        "outlook.com",
+        "hotmail.com",
+        "live.com",
+        "yahoo.com",
+        "icloud.com",
+        "me.com",
+        "aol.com",
+        "gmx.de",
+        "gmx.net",
+        "web.de",
+        "proton.me",
+        "mail.ru",
+        "qq.com",
+        "163.com",
+    ]
+)
+"""Domains where customers have their mail, and no brand its own."""
 
 
 class PlatformSetting(Protocol):
@@ -213,16 +248,28 @@ class _Checking:
         self.notes = notes
         self.root = root
         self.catalog = catalog
-        self.reading = Reading(notes, _CHECKS, {Source: self._source, Destination: self._destination})
+        checks = {**_CHECKS, "event": self._is_event}
+        records: dict[type, Callable[[Value], Any]] = {
+            Source: self._source,
+            Destination: self._destination,
+            Gate: self._gate,
+            Derived: self._derived,
+        }
+        self.reading = Reading(notes, checks, records)
         self.own_events = {
             name: target.text
             for name, target in root.find("events").entries.items()
             if target.kind == "scalar" and target.text
         } if "events" in root.entries else {}  # fmt: skip
+        self.derived = root.find("derived").entries if "derived" in root.entries else {}
 
     def workspace(self) -> Workspace | None:
         fields = self.reading.fields(self.root, _fields(Workspace))
         self._events()
+        self._derived_names()
+        self._gate_names()
+        self._holds(fields["holds"])
+        self._rates(fields["currency"])
         self._accounts(production=fields["environment"] == "production")
         self._keys()
         self._server()
@@ -259,13 +306,13 @@ class _Checking:
         kind = value.entries.get("type")
         platform = self.catalog.get(kind.text or "") if kind is not None and kind.kind == "scalar" else None
         own = {setting.name: setting for setting in platform.settings} if platform is not None else {}
-        generic = [one for one in _fields(Destination) if one.name != "settings" and one.name not in own]
+        generic = [one for one in _fields(Destination) if one.name != "settings" and one.encode_name not in own]
         if platform is None:
             if kind is not None and kind.kind == "scalar" and kind.text:
                 known = did_you_mean(kind.raw, self.catalog)
                 self.notes.at(kind, f"There is no platform `{kind.raw}`.{known}")
             # Without its platform nobody can tell which other names are wrong.
-            names = [one.name for one in generic]
+            names = [one.encode_name for one in generic]
             fields = self.reading.fields(value, generic, [key for key in value.entries if key not in names])
             return MISSING
         fields = self.reading.fields(value, generic, own)
@@ -274,7 +321,194 @@ class _Checking:
             fields[name] = fields["settings"].get(name) if fields["settings"] is not MISSING else MISSING
         fields["events"] = self._mapping(value, fields["events"], platform)
         self._limits(value, fields, platform)
+        events = platform.events if fields["events"] == "standard" else fields["events"]
+        if isinstance(events, dict):
+            self._stages(value, fields["rollout"], events)
+            self._pixel(value, fields["pixel"], events)
         return build(Destination, fields)
+
+    def _is_event(self, value: Value) -> str | None:
+        """The check of an event's name where only the canonical one counts, an event of the shop's own or a derived one."""
+        name = value.text or ""
+        own = [one for one, target in self.own_events.items() if target == one]
+        if name in CANONICAL_EVENTS or name in own or name in self.derived:
+            return None
+        meant = canonical(name, self.own_events)
+        if meant != name:
+            return f"There is no canonical event `{value.raw}`: its canonical name is `{meant}`."
+        return f"There is no event `{value.raw}`.{_near(name, [*self.derived, *own, *CANONICAL_EVENTS])}"
+
+    def _gate(self, value: Value) -> Any:
+        if value.kind != "mapping":
+            self.notes.at(value, f"`{value.path}` must hold options of its own, such as `preset: zero_value`.")
+            return MISSING
+        fields = self.reading.fields(value, _fields(Gate))
+        written = value.entries
+        if "preset" in written:
+            self._preset(value, fields["preset"])
+        elif "reason" not in written or "when" not in written:
+            self.notes.within(
+                value,
+                f"`{value.path}` needs either `preset`, a rule by name, or `reason` and `when`, a rule of your own.",
+            )
+        else:
+            for name in (name for name in PARAMETERS if name in written):
+                self._foreign(written[name], f"`{name}` belongs to presets; a rule of your own says it under `when`.")
+        if "when" in written and conditions.read(written["when"], self.notes) is None:
+            fields["when"] = MISSING
+        if isinstance(fields["reason"], str) and not slug(fields["reason"]):
+            self.notes.at(written["reason"], f"`{value.path}.reason` needs letters or digits: the ledger's name is made of it.")
+        there = self.root.find("destinations").entries if "destinations" in self.root.entries else {}
+        for one in written["destinations"].items if "destinations" in written else ():
+            if one.kind == "scalar" and one.text is not None and one.text not in there:
+                self.notes.at(one, f"There is no destination `{one.raw}`.{did_you_mean(one.raw, there)}")
+        for one in written["email_domains"].items if "email_domains" in written else ():
+            domain = (one.text or "").removeprefix("@").lower()
+            if one.text and re.fullmatch(r"[^@\s.]+(\.[^@\s.]+)+", domain) is None:
+                self.notes.at(one, f"`{one.path}` must be a mail domain such as `glow-skincare.com`, not `{one.raw}`.")
+            elif domain in MAILBOXES:
+                self.notes.at(one, f"`{one.raw}` is a mailbox of everybody: this withholds your customers' events.", warning=True)
+        return build(Gate, fields)
+
+    def _preset(self, value: Value, name: Any) -> None:
+        written = value.entries
+        preset = PRESETS.get(name) if isinstance(name, str) else None
+        if isinstance(name, str) and preset is None:
+            known = did_you_mean(name, PRESETS) or " `signalpost gates` prints them all."
+            self.notes.at(written["preset"], f"There is no preset `{written['preset'].raw}`.{known}")
+        for other in (other for other in ("reason", "when") if other in written):
+            self._foreign(written[other], f"A preset brings its own `{other}`; write a rule of your own without `preset`.")
+        for parameter in (one for one in PARAMETERS if one in written and preset is not None):
+            if preset is not None and parameter not in preset.takes:
+                takes = f"it takes {listed(preset.takes)}" if preset.takes else "it takes none"
+                self._foreign(written[parameter], f"The preset `{name}` has no parameter `{parameter}`: {takes}.")
+
+    def _foreign(self, entry: Value, sentence: str) -> None:
+        self.notes.place(entry.key_line, entry.column, entry.path, sentence)
+
+    def _gate_names(self) -> None:
+        """The ledger tells gates apart by name, so no two have the same."""
+        seen: dict[str, Value] = {}
+        for gate in self.root.entries["gates"].items if "gates" in self.root.entries else ():
+            given = gate.entries.get("preset") or gate.entries.get("reason")
+            if given is None or given.kind != "scalar" or not given.text:
+                continue
+            name = given.text if "preset" in gate.entries else slug(given.text)
+            if name in seen and name:
+                self.notes.at(
+                    given,
+                    f"Two gates are called `{name}`; the other is on line {seen[name].line}. Give one of them a `reason` of its own"
+                    " and its condition under `when` (`signalpost gates` prints a preset's).",
+                )
+            seen.setdefault(name, given)
+
+    def _derived(self, value: Value) -> Any:
+        if value.kind != "mapping":
+            self.notes.at(value, f"`{value.path}` must hold options of its own, such as `nth_order: 2`.")
+            return MISSING
+        fields = self.reading.fields(value, _fields(Derived))
+        kinds = ("nth_order", "returned_after", "lifetime_value", "first")
+        given = [kind for kind in kinds if kind in value.entries]
+        if len(given) != 1:
+            said = f", not {listed(given)}" if given else ""
+            self.notes.within(value, f"`{value.path}` needs exactly one of {listed(kinds, 'or')}{said}.")
+        first = value.entries.get("first")
+        if first is not None and first.text in self.derived:
+            self.notes.at(first, f"`{first.path}` is a derived event itself; it must be one that a source reports.")
+        if "where" in value.entries and conditions.read(value.entries["where"], self.notes) is None:
+            fields["where"] = MISSING
+        return build(Derived, fields)
+
+    def _derived_names(self) -> None:
+        for name, one in self.derived.items():
+            meant = canonical(name, self.own_events)
+            if name in self.own_events:
+                sentence = f"`{name}` is an event of the shop (under `events`); a derived one needs a name of its own."
+            elif (name in CANONICAL_EVENTS and name not in DERIVABLE) or meant != name:
+                what = f"`{name}` is" if meant == name else f"`{name}` reads as `{meant}`, which is"
+                sentence = f"{what} an event of the sources; a derived one needs a name of its own, such as `Third Purchase`."
+            elif not name.isprintable() or not name.strip() or len(name) > 80:
+                sentence = "The name of a derived event is a text of up to 80 characters, such as `Third Purchase`."
+            else:
+                continue
+            self.notes.place(one.key_line, one.column, one.path, sentence)
+
+    def _stages(self, value: Value, stages: Any, events: Mapping[str, Any]) -> None:
+        """Look at a rollout: every event is one this destination is told of, begins once, and every bound can be measured."""
+        if "rollout" not in value.entries:
+            return
+        begun: dict[str, Value] = {}
+        written = value.entries["rollout"].items
+        for stage in written:
+            for one in stage.entries["send"].items if "send" in stage.entries else ():
+                name = one.text or ""
+                if one.kind != "scalar" or not name or self._is_event(one) is not None:
+                    continue
+                if name not in events:
+                    self._unmapped(one, one.raw, value, events)
+                elif name in begun:
+                    self.notes.at(one, f"`{one.raw}` is sent since line {begun[name].line} already; earlier events go on.")
+                begun.setdefault(name, one)
+            for measure, entry in stage.entries["until"].entries.items() if "until" in stage.entries else ():
+                self._bound(measure, entry)
+            for name, entry in stage.entries["at_most"].entries.items() if "at_most" in stage.entries else ():
+                if name in CANONICAL_EVENTS and name not in events:
+                    self._unmapped(entry, name, value, events)
+        if written and isinstance(stages, tuple):
+            last = stages[-1]
+            if isinstance(last, Stage) and (last.lasts is not None or last.until):
+                self.notes.at(
+                    written[-1], f"`{written[-1].path}` is the last stage; nothing comes after its bounds.", warning=True
+                )
+            never = [name for name in events if name not in begun]
+            if never and "events" in value.entries:
+                self.notes.within(
+                    value.entries["rollout"],
+                    f"No stage of `{value.path}` sends {listed(never)}: never sent.",
+                    warning=True,
+                )
+
+    def _unmapped(self, entry: Value, name: str, value: Value, events: Mapping[str, Any]) -> None:
+        self.notes.at(entry, f"`{value.path}` is not told of `{name}`; add it under its `events` first.{_near(name, events)}")
+
+    def _bound(self, measure: str, entry: Value) -> None:
+        if measure not in ROLLOUT_MEASURES:
+            known = did_you_mean(measure, ROLLOUT_MEASURES)
+            self.notes.place(entry.key_line, entry.column, entry.path, f"There is no measure `{measure}`.{known}")
+        elif entry.kind == "scalar" and entry.text:
+            try:
+                bound(measure, entry.text)
+            except ValueError as error:
+                self.notes.at(entry, f"`{entry.path}` cannot be `{entry.raw}`: {error}.")
+
+    def _pixel(self, value: Value, pixel: Any, events: Mapping[str, Any]) -> None:
+        if pixel is None or pixel is MISSING:
+            return
+        for one in value.entries["browser_pixel"].find("events").items:
+            if one.kind == "scalar" and one.text and one.text not in events:
+                self.notes.at(
+                    one, f"`{value.path}` is not told of `{one.raw}` by Signalpost, so nothing is sent twice.", warning=True
+                )
+
+    def _holds(self, holds: Any) -> None:
+        """A signal that is held for longer than a platform takes it would never leave."""
+        for name, text in holds.items() if isinstance(holds, dict) else ():
+            entry = self.root.entries["holds"].entries[name]
+            for where, one in self._each("destinations"):
+                platform = self.catalog.get(one.find("type").text or "")
+                if platform is not None and duration(text) >= platform.limits.oldest_ms:
+                    self.notes.at(
+                        entry,
+                        f"`{entry.path}` is longer than {platform.title} (`{where}`) takes: {_days(platform.limits.oldest_ms)}.",
+                    )
+
+    def _rates(self, currency: Any) -> None:
+        held = self.root.entries.get("rates")
+        if held is not None and currency in held.entries:
+            entry = held.entries[currency]
+            self.notes.place(
+                entry.key_line, entry.column, entry.path, f"{currency} is the workspace's own currency; it needs no rate."
+            )
 
     def _settings(self, value: Value, own: Iterable[PlatformSetting]) -> Any:
         read: dict[str, Any] = {}
@@ -305,9 +539,9 @@ class _Checking:
         noted = len(self.notes.mistakes)
         for name, target in events.items():
             entry = written[name]
-            if name not in CANONICAL_EVENTS and name not in self.own_events:
+            if name not in CANONICAL_EVENTS and name not in self.own_events and name not in self.derived:
                 meant = canonical(name, {})
-                near = _near(name, [*self.own_events, *CANONICAL_EVENTS])
+                near = _near(name, [*self.own_events, *self.derived, *CANONICAL_EVENTS])
                 hint = (
                     f" Its canonical name is `{meant}`."
                     if meant != name
@@ -509,7 +743,7 @@ def _fields(shape: type[Struct]) -> tuple[inspect.Field, ...]:
 
 
 _NAMES: dict[type[Struct], frozenset[str]] = {
-    shape: frozenset(one.name for one in _fields(shape)) for shape in (Source, Destination)
+    shape: frozenset(one.encode_name for one in _fields(shape)) for shape in (Source, Destination)
 }
 
 
@@ -636,7 +870,48 @@ def _is_identifier(value: Value) -> str | None:
     return f"There is no kind of identifier `{value.raw}`.{did_you_mean(value.raw, IDENTIFIER_KINDS)}"
 
 
+def _is_share(value: Value) -> str | None:
+    try:
+        wrong = share(value.text or "") == 0
+    except ValueError:
+        wrong = True
+    return f"`{value.path}` must be a share above 0% and up to 100%, such as `40%`, not `{value.raw}`." if wrong else None
+
+
+def _is_amount(value: Value) -> str | None:
+    try:
+        wrong = number(value.text or "") <= 0
+    except ValueError:
+        wrong = True
+    return f"`{value.path}` must be a number above 0, such as `300` or `1.0842`, not `{value.raw}`." if wrong else None
+
+
+def _is_hours(value: Value) -> str | None:
+    hour = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+    found = re.fullmatch(rf"({hour})-({hour})", value.text or "", re.ASCII)
+    if found is not None and found[1] != found[3]:
+        return None
+    return f"`{value.path}` must be hours such as `22:00-07:00`, not `{value.raw}`."
+
+
+def _is_alert(value: Value) -> str | None:
+    """The address itself is a secret and is never shown."""
+    from apprise.manager_plugins import NotificationManager  # noqa: PLC0415 - a quarter of a second that only alerts need
+
+    scheme, mark, rest = (value.text or "").partition("://")
+    schemes = NotificationManager().schemas()  # type: ignore[no-untyped-call]  # its types end here
+    if not mark or not rest:
+        return f"`{value.path}` must be an address as Apprise writes it, such as `mailtos://...`, `slack://...` or `jsons://...`."
+    if scheme.lower() not in schemes:
+        return f"`{value.path}` begins with `{scheme[:20]}://`, which nothing answers to.{_near(scheme, schemes)}"
+    return None
+
+
 _CHECKS = {
+    "share": _is_share,
+    "amount": _is_amount,
+    "hours": _is_hours,
+    "alert": _is_alert,
     "name": _is_name,
     "currency": _is_currency,
     "country": _is_country,

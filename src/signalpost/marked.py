@@ -322,7 +322,7 @@ class Reading:
         return build(shape, self.fields(value, kind.fields))
 
     def fields(self, value: Value, fields: Iterable[inspect.Field], known: Iterable[str] = ()) -> dict[str, Any]:
-        """Return what is right among the fields of a mapping, defaults included; a wrong one is `MISSING`.
+        """Return what is right among the fields of a mapping by attribute, defaults included; a wrong one is `MISSING`.
 
         `known` are further names that belong here but are none of `fields`.
         """
@@ -339,7 +339,7 @@ class Reading:
                 self.notes.place(entry.key_line, entry.column, entry.path, sentence)
         read: dict[str, Any] = {}
         for name, field in by_name.items():
-            read[name] = self._field(value, field, name, meant=name in meant)
+            read[field.name] = self._field(value, field, name, meant=name in meant)
         return read
 
     def _field(self, value: Value, field: inspect.Field, name: str, *, meant: bool) -> Any:
@@ -387,8 +387,14 @@ class Reading:
         if value.kind != "mapping":
             self.notes.at(value, f"`{value.path}` must be a list of `name: value` lines below it.")
             return MISSING
+        check = self.checks.get(unwrapped(kind.key_type)[1].get("is", ""))
+        wrong = {key: check(_named(key, entry)) for key, entry in value.entries.items()} if check is not None else {}
+        for key, sentence in wrong.items():
+            if sentence is not None:
+                entry = value.entries[key]
+                self.notes.place(entry.key_line, entry.column, entry.path, sentence)
         read = {key: self.read(entry, kind.value_type) for key, entry in value.entries.items()}
-        return MISSING if MISSING in read.values() else read
+        return MISSING if MISSING in read.values() or any(wrong.values()) else read
 
     def _list(self, value: Value, kind: inspect.VarTupleType) -> Any:
         if value.kind != "list":
@@ -422,6 +428,13 @@ class Reading:
             self.notes.at(value, wrong)
             return MISSING
         return read
+
+
+def _named(key: str, entry: Value) -> Value:
+    """The name of an entry as a value of its own, for the checks."""
+    return Value(
+        path=entry.path, line=entry.key_line, column=entry.column, key_line=entry.key_line, kind="scalar", raw=key, text=key
+    )
 
 
 def build(shape: type, fields: Mapping[str, Any]) -> Any:

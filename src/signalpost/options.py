@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ EventPath = Annotated[str, Meta(extra={"is": "path"})]
 EventName = Annotated[str, Meta(extra={"is": "event"})]
 Share = Annotated[str, Meta(extra={"is": "share"}, extra_json_schema={"examples": ["40%", "2.5%"]})]
 Amount = Annotated[str, Meta(extra={"is": "amount"}, extra_json_schema={"examples": ["300", "1.0842"]})]
+CurrencyCode = Annotated[str, Meta(extra={"is": "currency"})]
 Condition = Annotated[Any, Meta(extra={"is": "condition"})]
 
 
@@ -69,6 +71,33 @@ def share(text: str) -> Decimal:
     if exact > 1:
         raise ValueError("a share from `0%` to `100%`")
     return exact
+
+
+ROLLOUT_MEASURES: dict[str, tuple[Literal["share", "duration", "count"], Literal[">=", "<="]]] = {
+    "accepted": ("share", ">="),
+    "with_value": ("share", ">="),
+    "with_order_id": ("share", ">="),
+    "duplicates": ("share", "<="),
+    "coverage": ("share", ">="),
+    "latency": ("duration", "<="),
+    "events": ("count", ">="),
+}
+"""What a stage's `until` can ask for -> the kind of its number and which side is better; `rollout.MEASURES` has the words."""
+
+
+def bound(measure: str, text: str) -> Fraction:
+    """Return a bound such as `>= 99%`, `<= 60s` or `>= 50` as a share, milliseconds or a count.
+
+    Raises `ValueError` with what is expected, `KeyError` when there is no such measure.
+    """
+    kind, better = ROLLOUT_MEASURES[measure]
+    example = {"share": "99%", "duration": "60s", "count": "50"}[kind]
+    sign, rest = text.strip()[:2], text.strip()[2:].strip()
+    if sign == better and kind == "count" and re.fullmatch(r"[0-9]{1,12}", rest, re.ASCII):
+        return Fraction(rest)
+    if sign == better and kind != "count":
+        return Fraction(share(rest) if kind == "share" else duration(rest))
+    raise ValueError(f"a bound on `{measure}` is written `{better} {example}`")
 
 
 class Source(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -201,7 +230,7 @@ class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="What must hold before the next stage: a measure (see the guide) and a bound such as `>= 99%`."),
     ] = {}
     at_most: Annotated[
-        dict[str, Annotated[int, Meta(ge=1, le=10000)]],
+        dict[EventName, Annotated[int, Meta(ge=1, le=10000)]],
         Meta(description="Event -> signals sent for each purchase, at most (over a day)."),
     ] = {}
 
@@ -219,7 +248,7 @@ class Alerts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is told when something is wrong, and when not."""
 
     to: Annotated[
-        dict[str, Secret],
+        dict[str, Annotated[str, Meta(extra={"is": "alert", "secret": True})]],
         Meta(description="Name -> address as Apprise writes it: `mailtos://...`, `slack://...`, `jsons://...` for a webhook."),
     ] = {}
     least: Annotated[Literal["warning", "problem"], Meta(description="The least that is told.")] = "warning"
@@ -294,7 +323,10 @@ class Destination(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     connections: Annotated[int, Meta(ge=1, le=64, description="Requests in flight at once.")] = 4
     oldest: Annotated[Duration | None, Meta(description="Withhold events older than this (at most the platform's limit).")] = None
     properties: Annotated[dict[str, EventPath], Meta(description="Extra properties: platform field -> path in the event.")] = {}
-    pixel: Annotated[Pixel | None, Meta(description="The platform's browser pixel beside Signalpost, if there is one.")] = None
+    pixel: Annotated[
+        Pixel | None,
+        Meta(description="The platform's browser pixel beside Signalpost, if there is one (`browser_pixel` in the file)."),
+    ] = field(default=None, name="browser_pixel")  # TikTok's own option `pixel` is the account
     rollout: Annotated[
         tuple[Stage, ...], Meta(description="Stages in which events are switched on; without it all are sent at once.")
     ] = ()
@@ -389,7 +421,7 @@ class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, d
         Meta(description="Event -> window in which the same event of one person about the same product is one."),
     ] = {}
     rates: Annotated[
-        dict[str, Amount],
+        dict[CurrencyCode, Amount],
         Meta(description="Currency -> what one unit is worth in the workspace's currency, where a platform does not take it."),
     ] = {}
     alerts: Annotated[Alerts, Meta(description="Who is told when something is wrong.")] = field(default_factory=Alerts)

@@ -110,7 +110,7 @@ MISTAKES = [
     ("order_value: net", "order_value: nett", 5, "must be `gross` or `net`, not `nett`. Did you mean `net`?"),
     ("order_value: net", "order_value: net\ntimezone: Europe/Berln", 6, "Did you mean `Europe/Berlin`?"),
     ("order_value: net", "order_value: net\ncurrency: EUR", 6, "`currency` stands here twice; the first is on line 3"),
-    ("order_value: net", "order_value: net\ngates: []", 6, "There is no option `gates`."),
+    ("order_value: net", "order_value: net\ntickets: []", 6, "There is no option `tickets`."),
     ("order_value: net", "order_value: net\n? [a, b]\n: c", 6, "must be one word or text"),
     ("order_value: net", "order_value: net\n<<: {a: b}", 6, "`<<` is not read"),
     ("order_value: net", "order_value: !secret net", 5, "is a YAML tag"),
