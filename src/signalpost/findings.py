@@ -190,11 +190,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     order_id: str
     event: int
+    """The first that named it."""
     time: int
     record: purchases.Record
-    sent: frozenset[str] = frozenset()
-    """The destinations that count it."""
     told: dict[str, Told] = {}
+    """Destination that counts it -> what it was told."""
 
 
 class Rest(Struct, frozen=True):
@@ -1009,20 +1009,18 @@ def test_events(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
 def junk_orders(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     """Purchases worth nothing that were sent all the same."""
     for name in workspace.destinations:
-        sent = [order for order in figures.recent if name in order.sent and order.told.get(name) is not None]
-        junk = [
+        gone = [
             order
-            for order in sent
-            if (value := order.told[name].value) is not None
-            and value <= 0
-            and order.told[name].verdict in TAKEN | {"waiting", "unknown"}
+            for order in figures.recent
+            if (told := order.told.get(name)) is not None and told.verdict in TAKEN | {"waiting", "unknown"}
         ]
+        junk = [order for order in gone if (value := order.told[name].value) is not None and value <= 0]
         yield from finding(
             "junk_orders",
             name,
             len(junk),
-            len(sent),
-            f"{len(junk):,} of {many(len(sent), 'purchase')} sent to {name} {LATELY} were worth nothing (replacements, gifts, "
+            len(gone),
+            f"{len(junk):,} of {many(len(gone), 'purchase')} sent to {name} {LATELY} were worth nothing (replacements, gifts, "
             "samples): the platform learns to find more of these.",
             "Switch on the gate: `gates: [{preset: zero_value}]`; with `mode: observing` it first shows what it would do.",
             examples=(order.event for order in junk),

@@ -1,3 +1,143 @@
-"""What looks after itself: findings, alerts, rollout stages and the platforms' own figures, in a loop."""
+"""The loop that keeps an eye on everything: findings and rollouts twice a minute, the platforms' own views every hour.
+
+`Watch` runs beside the worker; `once` is the same look without a loop, for whoever wants findings that are up to date.
+A look that fails is logged and tried again at the next one: watching never stops what it watches.
+"""
 
 from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+
+from signalpost import findings, views
+from signalpost.config import Workspace
+from signalpost.destinations import CATALOG
+from signalpost.findings import Finding
+from signalpost.processing import now_ms
+from signalpost.store import findings as kept
+from signalpost.store import rollouts
+from signalpost.store.database import Connection, Database
+from signalpost.store.findings import Kept, Usual
+from signalpost.transport import Transport
+
+log = structlog.get_logger("signalpost")
+
+EVERY_MS = 30_000
+"""How often findings and rollouts are looked at."""
+
+USUAL_MS = 600_000
+"""How long what is usual is taken to be so: reading a week's counters costs more than all the rest."""
+
+VIEWS_MS = 3_600_000
+"""How often the platforms are asked what they received."""
+
+UNREACHABLE_MS = 20_000
+"""How long a platform may take to answer that."""
+
+
+def look(connection: Connection, workspace: Workspace, now: int, known: Usual | None = None) -> list[Finding]:
+    """What is wrong or doubtful at this moment; writes nothing."""
+    return findings.find(kept.gather(connection, workspace, now, known), workspace)
+
+
+def once(database: Database, workspace: Workspace, now: int) -> list[Kept]:
+    """Bring rollouts and findings up to date; gives the findings that are open, the worst first."""
+    database.submit(lambda connection: rollouts.advance_all(connection, workspace, now)).result()
+    found = database.look(lambda connection: look(connection, workspace, now))
+    return database.submit(lambda connection: kept.reconcile(connection, found, now)).result()
+
+
+class Watch:
+    """The loop, for one workspace on one database."""
+
+    def __init__(self, database: Database, workspace: Workspace, *, now: Callable[[], int] = now_ms) -> None:
+        """`now` gives the time in epoch ms."""
+        self.database, self.workspace, self.now = database, workspace, now
+        self._usual: Usual | None = None
+        self._usual_at = 0
+        self._views_at = 0
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        await self._try("revision", self._mark_revision)
+        while True:
+            await self._try("rollouts", self._advance)
+            await self._try("findings", self._look)
+            if self.now() - self._views_at >= VIEWS_MS:
+                self._views_at = self.now()
+                await self._try("views", self._hourly)
+            await asyncio.sleep(EVERY_MS / 1000)
+
+    async def _try(self, what: str, work: Callable[[], Any]) -> None:
+        try:
+            await work()
+        except Exception as error:
+            log.exception("watching is tried again", what=what, error=str(error))
+
+    async def _mark_revision(self) -> None:
+        now = self.now()
+        await self.database.write(lambda connection: mark_revision(connection, self.workspace, now))
+
+    async def _advance(self) -> None:
+        now = self.now()
+        await self.database.write(lambda connection: rollouts.advance_all(connection, self.workspace, now))
+
+    async def _look(self) -> None:
+        now, workspace = self.now(), self.workspace
+        if self._usual is None or now - self._usual_at >= USUAL_MS:
+            self._usual = await self.database.read(partial(kept.usual, workspace=workspace, now=now))
+            self._usual_at = now
+        found = await self.database.read(partial(look, workspace=workspace, now=now, known=self._usual))
+        await self.database.write(lambda connection: kept.reconcile(connection, found, now))
+
+    async def _hourly(self) -> None:
+        now, workspace = self.now(), self.workspace
+        await self.database.write(lambda connection: kept.prune(connection, workspace, now))
+        transport = Transport(connections=1, timeout=UNREACHABLE_MS / 1000)
+        try:
+            await views.refresh(workspace, self.database, transport, now)
+        finally:
+            await transport.close()
+
+
+# ---- the workspace's revision ------------------------------------------------------------------------------------------------
+
+
+def sections(workspace: Workspace) -> dict[str, str]:
+    """Section of the workspace file -> the digest of what it says, secrets left out; for telling what changed."""
+    said: dict[str, Any] = msgspec.to_builtins(workspace)
+    said["database"] = workspace.shown_database
+    for source in said["sources"].values():
+        for secret in ("write_key", "api_key", "secret"):
+            source.pop(secret, None)
+    for destination in said["destinations"].values():
+        secrets = {setting.name for setting in CATALOG[destination["type"]].settings if setting.secret}
+        destination["settings"] = {name: text for name, text in destination["settings"].items() if name not in secrets}
+    said["alerts"]["to"] = sorted(said["alerts"]["to"])
+    return {name: _digest(part) for name, part in said.items()}
+
+
+def _digest(part: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(part, order="deterministic")).hexdigest()[:12]
+
+
+def mark_revision(connection: Connection, workspace: Workspace, now: int) -> bool:
+    """Mark that the workspace file says something new since the last start, and which of its sections; False: it does not.
+
+    The sections' digests are kept as marks at time 0, which lie in no span of time and so mark nothing themselves.
+    """
+    here = sections(workspace)
+    before: dict[str, str] = dict(connection.rows("revision_sections"))
+    changed = sorted(name for name in here.keys() | before.keys() if here.get(name) != before.get(name))
+    if not changed:
+        return False
+    connection.run("revision_forget")
+    connection.run_many("revision_section", list(here.items()))
+    connection.run("revision_mark", _digest(here), now, f"changed: {', '.join(changed)}" if before else "first seen")
+    return True

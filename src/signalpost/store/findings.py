@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost import findings, purchases
+from signalpost import findings
 from signalpost.config import Workspace
 from signalpost.findings import DAY, DAYS, EXAMPLES, HOUR, Count, Drop, Figures, Finding, Notice, Purchase, Rest, Sample, Told
-from signalpost.store import rollouts
+from signalpost.store import batches, rollouts
 from signalpost.store.database import Connection, Row
 
 ORDERS = 2_000
@@ -33,8 +33,6 @@ CLOSES_MS = 600_000
 """A finding not seen for so long is over: one that comes and goes within it stays open."""
 
 MINUTE = 60_000
-
-_record = msgspec.json.Decoder(purchases.Record)
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -117,34 +115,33 @@ def _counts(connection: Connection, since: int) -> tuple[Count, ...]:
 
 
 def _orders(connection: Connection, since: int) -> tuple[Purchase, ...]:
-    found = []
-    for order_id, event, time, sent, record in connection.rows("findings_orders", ORDERS):
-        if time >= since:
-            known = purchases.NOTHING if record is None else _record.decode(bytes(record))
-            found.append((order_id, event, time, frozenset(sent.split()), known))
-    events = sorted({event for _, event, _, _, _ in found} | {c.event for *_, r in found for c in r.claims.values()})
-    told: dict[int, dict[str, Told]] = {}
-    for event, destination, verdict, name, platform_id, value, currency, settled_at in (
-        connection.rows("findings_told", events) if events else ()
-    ):
-        amount = None if value is None else Decimal(value)
-        told.setdefault(event, {})[destination] = Told(verdict, name, platform_id or "", amount, currency, settled_at)
+    known = [batches.known_order(row) for row in connection.rows("findings_orders", ORDERS)]
+    known = [order for order in known if order.time >= since]
+    sent = sorted({event for order in known for event in order.sent.values()})
+    told = {
+        (event, destination): Told(
+            verdict, name or "", platform_id or "", None if value is None else Decimal(value), currency, settled_at
+        )
+        for event, destination, verdict, name, platform_id, value, currency, settled_at in (
+            connection.rows("findings_told", sent) if sent else ()
+        )
+    }
     return tuple(
         [
-            Purchase(order_id=order_id, event=event, time=time, record=known, sent=sent, told=_told_of(event, known, told))
-            for order_id, event, time, sent, known in found
+            Purchase(
+                order_id=order.order_id,
+                event=order.event,
+                time=order.time,
+                record=order.record,
+                told={
+                    destination: told[event, destination]
+                    for destination, event in order.sent.items()
+                    if (event, destination) in told
+                },
+            )
+            for order in known
         ]
     )
-
-
-def _told_of(event: int, record: purchases.Record, told: dict[int, dict[str, Told]]) -> dict[str, Told]:
-    """What destinations were told of an order: of several reports that one which was not withheld."""
-    found: dict[str, Told] = {}
-    for number in (event, *(claim.event for claim in record.claims.values())):
-        for destination, each in told.get(number, {}).items():
-            if destination not in found or found[destination].verdict == "withheld":
-                found[destination] = each
-    return found
 
 
 def _clocks(connection: Connection, since: int) -> dict[tuple[str, str], dict[int, int]]:

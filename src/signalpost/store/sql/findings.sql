@@ -1,11 +1,11 @@
 -- Statements of `store/findings.py`; the words in braces are explained in queries.sql.
 
 -- name: findings_orders (the newest)
-SELECT order_id, event, time, sent, record FROM orders ORDER BY event DESC LIMIT ?
+SELECT key, order_id, person, event, time, sent, record FROM orders ORDER BY event DESC LIMIT ?
 
 -- name: findings_told (what destinations were told of these events)
 SELECT event, destination, verdict, platform_event, platform_id, value, currency, settled_at FROM ledger
-WHERE event {in_numbers} AND platform_event IS NOT NULL
+WHERE event {in_numbers}
 
 -- name: findings_samples (among the newest so many verdicts)
 SELECT l.event, l.destination, l.verdict, coalesce(l.reason, ''), coalesce(l.sentence, '')
@@ -61,3 +61,16 @@ UPDATE findings SET alerted_at = ? WHERE id = ?
 
 -- name: findings_prune
 DELETE FROM findings WHERE closed_at IS NOT NULL AND closed_at < ?
+
+-- name: revision_sections (of the workspace file when it was last read: section, digest)
+SELECT name, value FROM marks WHERE kind = 'section'
+
+-- name: revision_forget
+DELETE FROM marks WHERE kind = 'section'
+
+-- name: revision_section
+INSERT INTO marks (kind, source, name, value, at, event) VALUES ('section', '', ?, ?, 0, 0)
+
+-- name: revision_mark (one that comes back is marked again)
+INSERT INTO marks (kind, source, name, value, at, event, detail) VALUES ('revision', '', '', ?, ?, 0, ?)
+ON CONFLICT (kind, source, name, value) DO UPDATE SET at = excluded.at, detail = excluded.detail
