@@ -227,12 +227,12 @@ def predict_order(
     """One order on one destination.
 
     `platform` is the destination's type, `name` the canonical event, `pixel` its `pixel` option, `reported` what the browser
-    told (`record.pixels.get(platform)`: event id, epoch ms). What was reported goes before what is configured.
+    told (`record.pixels.get(platform)`: event id, "" for none, and epoch ms). What was reported goes before what is configured.
     """
     if reported is not None:
         event_id, sent = reported
         # The script tag gives the pixel the order id that it reports under.
-        return predict(platform, server, PixelSide(event_id=event_id, time=sent, order_id=server.order_id))
+        return predict(platform, server, PixelSide(event_id=event_id or None, time=sent, order_id=server.order_id))
     if pixel is None or name not in pixel.events:
         return predict(platform, server, None)
     return predict(platform, server, PixelSide(event_id=server.event_id if pixel.shares_id else None))

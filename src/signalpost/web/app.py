@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from signalpost.config import Workspace
 from signalpost.store.database import Database
+from signalpost.web import snippet
 from signalpost.web.console import Console, Running
 
 INTAKE = ("/v1/", "/api/", "/webhooks/", "/unsubscribe/")
@@ -34,6 +35,8 @@ class Application:
             await _live(receive, send)
         elif scope["type"] == "http" and is_intake(scope["path"]):
             await self._intake(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == snippet.PATH:
+            await snippet.application(scope, receive, send)
         elif scope["type"] == "http":
             await self._pages(scope, receive, send)
 
