@@ -6,16 +6,13 @@ until then the destination stays where it is and the standing says why. A bound 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost.config import duration
-from signalpost.options import Stage
+from signalpost.options import ROLLOUT_MEASURES, Stage, bound, duration
 from signalpost.vocabulary import REST, priority
 
 LEAST_EVENTS = 50
@@ -25,25 +22,22 @@ BY_HAND = "the stage has neither `for` nor `until`, so the next one begins by ha
 
 
 class Measure(Struct, frozen=True):
-    """What a bound can be about: `kind` of its number, whether more or less is better, and the words of its sentences."""
+    """What a bound can be about: the words of its sentences, and what is counted."""
 
-    kind: Literal["share", "duration", "count"]
-    better: Literal[">=", "<="]
     words: str
     doc: str
 
 
 MEASURES: dict[str, Measure] = {
-    "accepted": Measure("share", ">=", "accepted", "Of the signals the platform answered, those it took."),
-    "with_value": Measure(
-        "share", ">=", "with a value", "Of the purchases, checkouts and carts that should have a value, those that had one."
-    ),
-    "with_order_id": Measure("share", ">=", "with an order id", "Of the purchases, those with an order id."),
-    "duplicates": Measure("share", "<=", "duplicates", "Of what came in for these events, what was withheld as a repeat."),
-    "coverage": Measure("share", ">=", "match coverage", "How well the signals' match keys identify people, weighed."),
-    "latency": Measure("duration", "<=", "from intake to accepted (19 of 20)", "Intake to accepted, of 19 signals in 20."),
-    "events": Measure("count", ">=", "events", "Signals that the platform answered since the stage began."),
+    "accepted": Measure("accepted", "Of the signals the platform answered, those it took."),
+    "with_value": Measure("with a value", "Of the purchases, checkouts and carts that should have a value, those that had one."),
+    "with_order_id": Measure("with an order id", "Of the purchases, those with an order id."),
+    "duplicates": Measure("duplicates", "Of what came in for these events, what was withheld as a repeat."),
+    "coverage": Measure("match coverage", "How well the signals' match keys identify people, weighed."),
+    "latency": Measure("from intake to accepted (19 of 20)", "Intake to accepted, of 19 signals in 20."),
+    "events": Measure("events", "Signals that the platform answered since the stage began."),
 }
+"""The words of `options.ROLLOUT_MEASURES`, which has the kind of each number and which side of it is better."""
 
 
 class Bound(Struct, frozen=True):
@@ -180,34 +174,10 @@ def measured(verdicts: Iterable[Counted], sent: frozenset[str], *, latency: int 
 
 # ---- whether it goes on ----------------------------------------------------------------------------------------------------
 
-_BOUND = re.compile(r"(>=|<=)\s*(.+)")
-_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%")
-_COUNT = re.compile(r"[0-9]{1,12}")
-
-
-def bound(measure: str, text: str) -> Bound:
-    """Read a bound such as `>= 99%`, `<= 60s` or `>= 50`; raise `ValueError` with a sentence, `KeyError` for no measure."""
-    about = MEASURES[measure]
-    example = {"share": "99%", "duration": "60s", "count": "50"}[about.kind]
-    found = _BOUND.fullmatch(text.strip())
-    if found is None or found[1] != about.better:
-        raise ValueError(f"a bound on `{measure}` is written `{about.better} {example}`")
-    if about.kind == "duration":
-        return Bound(measure, Fraction(duration(found[2])), text)
-    number = (_SHARE if about.kind == "share" else _COUNT).fullmatch(found[2].strip())
-    if number is None:
-        raise ValueError(f"a bound on `{measure}` is written `{about.better} {example}`")
-    if about.kind == "count":
-        return Bound(measure, Fraction(number[0]), text)
-    share = Fraction(number[1]) / 100
-    if share > 1:
-        raise ValueError("a share is at most 100%")
-    return Bound(measure, share, text)
-
 
 def bounds(stage: Stage) -> tuple[Bound, ...]:
     """What must hold before the next stage; with a least volume where the stage has bounds and names none."""
-    found = tuple(bound(measure, text) for measure, text in stage.until.items())
+    found = tuple(Bound(measure, bound(measure, text), text) for measure, text in stage.until.items())
     if found and "events" not in stage.until:
         found += (Bound("events", Fraction(LEAST_EVENTS), f">= {LEAST_EVENTS}"),)
     return found
@@ -261,27 +231,27 @@ def moved(stages: Sequence[Stage], standing: Standing, steps: int, now: int) -> 
 
 
 def _check(wanted: Bound, figure: Fraction | None) -> Check:
-    about = MEASURES[wanted.measure]
-    holds = figure is not None and (figure >= wanted.value if about.better == ">=" else figure <= wanted.value)
-    shown = None if figure is None else _shown(figure, about)
-    limit = wanted.text.strip().removeprefix(about.better).strip()
-    if about.kind == "count":
-        sentence = f"{shown} of {limit} {about.words}"
+    (kind, better), words = ROLLOUT_MEASURES[wanted.measure], MEASURES[wanted.measure].words
+    holds = figure is not None and (figure >= wanted.value if better == ">=" else figure <= wanted.value)
+    shown = None if figure is None else _shown(figure, kind, better)
+    limit = wanted.text.strip().removeprefix(better).strip()
+    if kind == "count":
+        sentence = f"{shown} of {limit} {words}"
     elif shown is None:
-        sentence = f"{about.words}: not yet known, {limit} wanted"
+        sentence = f"{words}: not yet known, {limit} wanted"
     else:
-        sentence = f"{shown} {about.words}, {limit}{'' if about.better == '>=' else ' at most'} wanted"
-    return Check(measure=wanted.measure, holds=holds, figure=shown, wanted=f"{about.better} {limit}", sentence=sentence)
+        sentence = f"{shown} {words}, {limit}{'' if better == '>=' else ' at most'} wanted"
+    return Check(measure=wanted.measure, holds=holds, figure=shown, wanted=f"{better} {limit}", sentence=sentence)
 
 
-def _shown(figure: Fraction, about: Measure) -> str:
+def _shown(figure: Fraction, kind: str, better: str) -> str:
     """A figure for people, rounded to its worse side: 98.96 % must not read as 99 %, nor 60.2 s as 60."""
-    if about.kind == "count":
+    if kind == "count":
         return f"{int(figure):,}"
-    if about.kind == "duration":
+    if kind == "duration":
         return spell(int(figure) if figure < 1000 else int(-(-figure // 1000)) * 1000)
     tenths = figure * 1000
-    worse = tenths // 1 if about.better == ">=" else -(-tenths // 1)
+    worse = tenths // 1 if better == ">=" else -(-tenths // 1)
     return f"{int(worse) // 10}.{int(worse) % 10}%".replace(".0%", "%")
 
 
