@@ -521,8 +521,8 @@ class Alarm(Struct, frozen=True, kw_only=True):
         """What dropped, by how much, how certain that is, and what was new."""
         drop, title = self.drop, KEYS[self.key].title
         told = (
-            f"Since {_moment(drop.since)} {_share(drop.after)} of {self.events[0]} from {self.source} come with the {title}; in the "
-            f"four weeks before it were {_share(drop.before)}. That this is no chance is {drop.certainty}. About "
+            f"Since {_moment(drop.since)} {_share(drop.after)} of {self.events[0]} from {self.source} come with the {title}; in "
+            f"the four weeks before it were {_share(drop.before)}. That this is no chance is {drop.certainty}. About "
             f"{self.lacking:,} signals to {' and '.join(self.destinations)} went without it."
         )
         if len(self.events) > 1:
