@@ -5,6 +5,7 @@ A gate never changes anything; it gives the first reason that applies, in the or
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
@@ -104,8 +105,9 @@ REASONS: dict[str, Reason] = {
         advice="Nothing to do. If most events end here, check the consent paths in the workspace file.",
     ),
     "test_order": Reason(
-        sentence="The shop marked this order as a test.",
-        advice="Nothing to do: test orders never reach a platform in production.",
+        sentence="Its sender marked this as a test.",
+        advice="Nothing to do: what is marked as a test never reaches a platform in production. If real orders end here, look "
+        "for `test`, `test_event_code` or `environment` in what the shop sends.",
     ),
     "duplicate_order": Reason(
         sentence="This order was already counted as a purchase; sending it again would inflate results.",
@@ -170,9 +172,31 @@ REASONS: dict[str, Reason] = {
 }
 
 
+NOT_REAL = frozenset(
+    {"test", "testing", "tests", "qa", "uat", "ci", "sandbox", "staging", "stage", "dev", "development", "local"}
+)
+"""Words of an environment's name, such as `qa` in `qa-eu`, whose events are no customers'."""
+
+
 def marked_test(event: Event) -> bool:
-    """Whether its sender marked the event as a test."""
-    return event.properties.get("test") is True
+    """Whether its sender marked the event as a test: by `test`, by TikTok's code, or by an environment that is not the real one.
+
+    `test` is what Shopify, the clients here and Pinterest's API call it; `test_event_code` is TikTok's. An environment of an
+    unknown name is taken for the real one: withholding costs money, and the name can be made a gate.
+    """
+    return _marks_test(event.properties) or _marks_test(event.context)
+
+
+def _marks_test(said: dict[str, Any]) -> bool:
+    if "test" in said and truth(said["test"]):
+        return True
+    if said.get("test_event_code"):
+        return True
+    named = said.get("environment")
+    return isinstance(named, str) and not NOT_REAL.isdisjoint(_words(named.lower()))
+
+
+_words = re.compile("[a-z]+").findall
 
 
 def lookup(event: Event, path: str) -> Any:
@@ -255,7 +279,7 @@ def withheld(
         return "suppressed_person"
     if not allowed:
         return "consent_denied"
-    if production and event.properties.get("test") is True:
+    if production and marked_test(event):
         return "test_order"
     if event.time > event.received_at + future_ms:
         return "in_future"
