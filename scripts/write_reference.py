@@ -16,10 +16,28 @@ import msgspec
 import typer
 from msgspec import Struct, inspect
 
-from signalpost import cli, config
+from signalpost import cli, conditions, config
 from signalpost.destinations import CATALOG
+from signalpost.gates import condition_of
 from signalpost.marked import unwrapped
-from signalpost.options import Consent, Destination, Identity, Orders, Retention, Server, Source, Workspace
+from signalpost.options import (
+    ROLLOUT_MEASURES,
+    Alerts,
+    Consent,
+    Derived,
+    Destination,
+    Gate,
+    Identity,
+    Measurement,
+    Orders,
+    Pixel,
+    Retention,
+    Server,
+    Source,
+    Stage,
+    Workspace,
+)
+from signalpost.presets import PRESETS
 from signalpost.vocabulary import CANONICAL_EVENTS, SYNONYMS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -30,6 +48,12 @@ SECTIONS: tuple[tuple[str, str, type[Struct]], ...] = (
     ("Destinations", "destinations.<name>.", Destination),
     ("Identity", "identity.", Identity),
     ("Orders", "orders.", Orders),
+    ("Gates", "gates[].", Gate),
+    ("Derived events", "derived.<name>.", Derived),
+    ("Rollout stages", "destinations.<name>.rollout[].", Stage),
+    ("The browser's pixel", "destinations.<name>.browser_pixel.", Pixel),
+    ("Alerts", "alerts.", Alerts),
+    ("The measurement plan", "measurement.", Measurement),
     ("Consent", "consent.", Consent),
     ("Retention", "retention.", Retention),
     ("Server", "server.", Server),
@@ -56,6 +80,7 @@ def written() -> dict[str, str]:
     return {
         "workspace.schema.json": json.dumps(config.schema(CATALOG), indent=2, ensure_ascii=False) + "\n",
         "workspace.md": workspace_page(),
+        "conditions.md": conditions_page(),
         "events.md": events_page(),
         "command-line.md": command_line_page(),
     }
@@ -74,6 +99,9 @@ def workspace_page() -> str:
             parts.append(f"What each type of source needs, and no other takes:\n\n| type | needs |\n|---|---|\n{needs}\n")
         if shape is Destination:
             parts.append(platform_tables())
+        if shape is Stage:
+            bounds = "\n".join(f"| `{name}` | {kind} | `{sign}` |" for name, (kind, sign) in ROLLOUT_MEASURES.items())
+            parts.append(f"What `until` can ask for:\n\n| measure | kind | bound |\n|---|---|---|\n{bounds}\n")
     return "\n".join(parts)
 
 
@@ -87,7 +115,7 @@ def table(shape: type[Struct], above: str) -> str:
         if shape is Destination and option.name == "settings":
             continue
         said = str(unwrapped(option.type)[1].get("description", ""))
-        rows.append(f"| `{above}{option.name}` | {type_name(option.type)} | {default(option)} | {cell(said)} |")
+        rows.append(f"| `{above}{option.encode_name}` | {type_name(option.type)} | {default(option)} | {cell(said)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -104,6 +132,27 @@ def platform_tables() -> str:
     return "\n".join(parts)
 
 
+def conditions_page() -> str:
+    """Return the page of the condition language: paths, questions, presets."""
+    paths = ["| path | kind | |", "|---|---|---|"]
+    paths += [f"| `{name}` | {known.kind} | {cell(known.doc)} |" for name, known in conditions.PATHS.items()]
+    paths += [f"| `{root}.<name>` | any | {doc} |" for root, doc in _OPEN.items()]
+    kinds = ["| kind | is | may be asked |", "|---|---|---|"]
+    kinds += [
+        f"| {kind} | {conditions.KINDS[kind]} | {', '.join(f'`{name}`' for name in names)} |"
+        for kind, names in conditions.OPERATORS.items()
+    ]
+    presets = []
+    for name, preset in PRESETS.items():
+        when = condition_of(Gate(preset=name))
+        takes = f" Takes {', '.join(f'`{one}`' for one in preset.takes)}." if preset.takes else ""
+        presets.append(
+            f"### `{name}`\n\n{preset.doc}{takes}\n\n    when: {conditions.written(when)}\n\n"
+            f"{conditions.compile(when).sentence[0].upper()}{conditions.compile(when).sentence[1:]}.\n"
+        )
+    return _CONDITIONS.format(paths="\n".join(paths), kinds="\n".join(kinds), presets="\n".join(presets))
+
+
 def events_page() -> str:
     """Return the page of the canonical vocabulary."""
     rows = ["| event | | leaves | also known as |", "|---|---|---|---|"]
@@ -115,9 +164,8 @@ def events_page() -> str:
 
 def command_line_page() -> str:
     """Return the page of every command and its options."""
-    group: Any = typer.main.get_command(cli.application)
     parts = [_COMMANDS_HEAD]
-    for name, command in group.commands.items():
+    for name, command in commands(typer.main.get_command(cli.application)):
         words = " ".join(
             given(one) if one.required else f"[{given(one)}]" for one in command.params if one.param_type_name == "argument"
         )
@@ -125,6 +173,14 @@ def command_line_page() -> str:
         usage = f"    signalpost {name} [OPTIONS] {words}".rstrip()
         parts.append(f"## {name}\n\n{usage}\n\n{python.cleandoc(command.help or '')}\n\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
+
+
+def commands(group: Any, above: str = "") -> list[tuple[str, Any]]:
+    """Return every command below a group, by the words that call it."""
+    found: list[tuple[str, Any]] = []
+    for name, command in group.commands.items():
+        found += commands(command, f"{above}{name} ") if hasattr(command, "commands") else [(above + name, command)]
+    return found
 
 
 def given(one: Any) -> str:
@@ -142,7 +198,7 @@ def default(option: inspect.Field) -> str:
     """Return an option's default as a table cell."""
     if option.required:
         return "**required**"
-    if option.default_factory is not msgspec.NODEFAULT or option.default is None or option.default == ():
+    if option.default_factory is not msgspec.NODEFAULT or option.default is None or option.default in ((), {}):
         return ""
     values = option.default if isinstance(option.default, tuple) else (option.default,)
     return ", ".join(f"`{str(value).lower() if isinstance(value, bool) else value}`" for value in values)
@@ -164,7 +220,8 @@ def type_name(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.DictType):
         return f"name: {type_name(kind.value_type)}"
     if isinstance(kind, inspect.StructType):
-        return f"[options](#{kind.cls.__name__.lower()}{'s' if kind.cls in {Source, Destination} else ''})"
+        title = next(title for title, _, shape in SECTIONS if shape is kind.cls)
+        return f"[options](#{title.lower().replace(' ', '-').replace(chr(39), '')})"
     if isinstance(kind, inspect.IntType):
         return "number"
     if isinstance(kind, inspect.BoolType):
@@ -187,6 +244,11 @@ _TYPES = {
     "currency": "currency",
     "country": "country",
     "identifier": "kind of identifier",
+    "event": "event",
+    "share": "share",
+    "amount": "number",
+    "condition": "[condition](conditions.md)",
+    "hours": "hours",
 }
 
 _HEAD = """\
@@ -201,6 +263,67 @@ One YAML file describes a workspace: one brand in one environment. `signalpost i
 `${NAME}` anywhere in a value stands for the environment variable NAME; `$${NAME}` is that text itself. Options of
 the type *secret* can only be written so. A *duration* is a number and a unit: `50ms`, `90s`, `15m`, `24h`, `7d`,
 `2w`, or several of them (`1h30m`). A *path in the event* begins with `properties.`, `context.` or `traits.`.
+"""
+
+_OPEN = {
+    "event.properties": "A property of the event as the source sends it; further names follow with dots.",
+    "event.context": "A part of its context, such as `event.context.page.url`.",
+    "event.traits": "A trait that the event itself gives.",
+    "person.traits": "A trait that any event gave of the person; what a rule reads is remembered from then on.",
+}
+
+_CONDITIONS = """\
+# The condition language
+
+<!-- Written by scripts/write_reference.py from src/signalpost/conditions.py and presets.py. -->
+
+A condition is what `when` of a gate and `where` of a derived event say. It is a mapping of paths; every line of it must hold.
+
+```yaml
+gates:
+  - reason: Staff order
+    when: {{person.tags: staff}}
+  - reason: Deep discount for a regular
+    mode: observing
+    when:
+      order.discount_share: {{gt: 40%}}
+      person.orders: {{gte: 3}}
+  - reason: Wholesale
+    when:
+      any:
+        - order.value: {{gte: 2000}}
+        - order.tags: [wholesale, b2b]
+        - not: {{order.source_name: web}}
+          order.quantity: {{gte: 50}}
+```
+
+- A plain value means *equals*, a list *one of these*. Of a path with several values (`texts`) it means that one of them is.
+- `all`, `any` and `not` take lists of conditions; `not` means none of them, and takes a single one too.
+- `{{gt: 100, lte: 500}}`: several questions about one path must all hold.
+- Text is compared without regard to case and outer spaces; `contains` looks for a part of a text, or for a member of `texts`.
+- Shares are written with their sign: `40%`. Numbers are exact.
+- `age` counts back from the moment of deciding: `age: 6h..24h` is from 6 to less than 24 hours ago, `age: {{gt: 30d}}` longer.
+  A date is `2026-11-27` or `2026-11-27T18:00:00+01:00`; without a zone it is UTC.
+- What is not known meets no question except `ne`, `not_in` and `exists: false`.
+
+`signalpost gates` prints every rule of a workspace file as the sentence that the ledger shows.
+
+## What it can look at
+
+{paths}
+
+Money of a person is in the workspace's currency, of an order in the order's.
+
+## What it can ask
+
+{kinds}
+
+## Presets
+
+A preset is a rule by name: `- preset: zero_value`. Its parameters change the rule, `mode: observing` only counts what it would
+withhold. Written out with their defaults:
+
+{presets}
 """
 
 _COMMANDS_HEAD = """\

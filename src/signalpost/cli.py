@@ -75,6 +75,7 @@ def signalpost(
 
 application.command()(cli_workspace.init)
 application.command()(cli_workspace.check)
+application.command()(cli_workspace.gates)
 application.command()(cli_platforms.platforms)
 application.command("map")(cli_platforms.map_messages)
 application.command()(cli_run.serve)

@@ -1,17 +1,23 @@
-"""The commands about the workspace file: write a first one, find what is wrong with one."""
+"""The commands about the workspace file: write a first one, find what is wrong with one, read its gates."""
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from signalpost import config, starter
-from signalpost.cli_say import AsJson, File, Misuse, complain, say, say_json, text_of
+from signalpost import conditions, config, starter
+from signalpost.cli_say import AsJson, File, Misuse, complain, say, say_json, text_of, workspace_at
 from signalpost.destinations import CATALOG
+from signalpost.gates import Rule, condition_of, rules
+from signalpost.options import UNITS, Gate
+from signalpost.presets import PRESETS
+from signalpost.store.database import Database
+from signalpost.store.gates import Caught, caught
 
 
 def init(
@@ -117,3 +123,88 @@ def _summary(file: Path, workspace: config.Workspace | None, notes: tuple[config
         "no mistakes.",
         style="green",
     )
+
+
+DAYS = 7
+"""How far back `gates` counts what its rules caught."""
+
+
+def gates(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
+    """Print the gates of a workspace as sentences, with what they caught in seven days, and the presets it does not use."""
+    workspace = workspace_at(file)
+    found = _caught(workspace, int(time.time() * 1000) - DAYS * UNITS["d"])
+    switched_on = list(zip(workspace.gates, rules(workspace), strict=True))
+    unused = [name for name in PRESETS if name not in {gate.preset for gate in workspace.gates}]
+    if as_json:
+        say_json(
+            {
+                "workspace": workspace.workspace,
+                "gates": [_rule(gate, rule, found) for gate, rule in switched_on],
+                "presets": [_preset(name) for name in unused],
+            }
+        )
+        return
+    for gate, rule in switched_on:
+        say(Text.assemble((rule.name, "bold"), f"  {gate.mode}"), *(f"  {line}" for line in _lines(gate, rule, found)))
+    say("No gate is switched on." if not switched_on else "", Text("Presets that are not switched on:", style="bold"))
+    for name in unused:
+        preset = _preset(name)
+        say(f"  {name}: {preset['doc']}", f"      Withholds when {preset['sentence']}.")
+    say("", "Add one under `gates` as `- preset: NAME`; with `mode: observing` it only counts what it would withhold.")
+
+
+def _caught(workspace: config.Workspace, since: int) -> list[Caught] | None:
+    """What the gates caught; None while there is no database file yet."""
+    if "://" not in workspace.database and not Path(workspace.database).exists():
+        return None
+    database = Database(workspace.database)
+    try:
+        return database.look(lambda connection: caught(connection, since))
+    finally:
+        database.close()
+
+
+def _lines(gate: Gate, rule: Rule, found: list[Caught] | None) -> list[str]:
+    would = "Would withhold" if rule.observing else "Withholds"
+    events = "every event" if rule.events is None else ", ".join(sorted(rule.events))
+    where = "every destination" if rule.destinations is None else ", ".join(sorted(rule.destinations))
+    lines = [f"{would} when {rule.sentence}.", f"Looks at {events}; for {where}."]
+    if gate.preset is not None:
+        lines.append(f"when: {conditions.written(condition_of(gate))}")
+    if found is not None:
+        own = [each for each in found if each.gate == rule.name]
+        lines += [f"In {DAYS} days {_told(each)}." for each in own] or [f"In {DAYS} days nothing."]
+    return lines
+
+
+def _told(each: Caught) -> str:
+    worth = f" worth {each.value:,.2f} {each.currency}" if each.currency else ""
+    return (
+        f"{each.signals:,} signal{'' if each.signals == 1 else 's'}{worth} {'would have been ' if each.observing else ''}withheld"
+    )
+
+
+def _rule(gate: Gate, rule: Rule, found: list[Caught] | None) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "preset": gate.preset,
+        "mode": gate.mode,
+        "sentence": rule.sentence,
+        "advice": rule.advice,
+        "when": condition_of(gate),
+        "events": None if rule.events is None else sorted(rule.events),
+        "destinations": None if rule.destinations is None else sorted(rule.destinations),
+        "last_days": None if found is None else [_counted(each) for each in found if each.gate == rule.name],
+    }
+
+
+def _counted(each: Caught) -> dict[str, Any]:
+    worth = f"{each.value:.2f}" if each.currency else None
+    return {"observing": each.observing, "signals": each.signals, "value": worth, "currency": each.currency or None}
+
+
+def _preset(name: str) -> dict[str, Any]:
+    when = condition_of(Gate(preset=name))
+    preset = PRESETS[name]
+    sentence = conditions.compile(when).sentence
+    return {"name": name, "doc": preset.doc, "sentence": sentence, "when": when, "takes": list(preset.takes)}

@@ -14,6 +14,7 @@ Nothing of the text is left at run time: `compile` makes one closure, which read
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -81,6 +82,20 @@ def check(raw: Any) -> tuple[Mistake, ...]:
     notes = Notes("")
     read(_marked(raw, "when"), notes)
     return notes.found
+
+
+def written(raw: Any) -> str:
+    """Plain data as a line of YAML, to be copied into a workspace file: `{order.value: {lte: 0}}`."""
+    if isinstance(raw, dict):
+        return "{" + ", ".join(f"{written(key)}: {written(each)}" for key, each in raw.items()) + "}"
+    if isinstance(raw, (list, tuple)):
+        return "[" + ", ".join(written(each) for each in raw) + "]"
+    text = "" if raw is None else str(raw).lower() if isinstance(raw, bool) else str(raw)
+    return text if _PLAIN.fullmatch(text) and text.lower() != "null" else json.dumps(text, ensure_ascii=False)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9][\w.%/+-]*( [\w.%/+-]+)*")
+"""Text that is the same text in YAML without quotes."""
 
 
 # ---- what can be read ------------------------------------------------------------------------------------------------------

@@ -224,6 +224,11 @@ def schema(catalog: Catalog) -> dict[str, Any]:
         for name, keys in SOURCE_KEYS.items()
         if keys
     ]
+    definitions["Condition"] = _condition_schema()
+    definitions["Gate"]["properties"]["when"]["$ref"] = "#/$defs/Condition"
+    definitions["Derived"]["properties"]["where"]["$ref"] = "#/$defs/Condition"
+    definitions["Gate"]["properties"]["preset"]["anyOf"] = [{"enum": [*PRESETS]}, {"type": "null"}]
+    definitions["Stage"]["properties"]["until"]["propertyNames"] = {"enum": [*ROLLOUT_MEASURES]}
     destination = definitions["Destination"]
     del destination["properties"]["settings"]
     destination["properties"]["type"]["enum"] = sorted(catalog)
@@ -239,6 +244,26 @@ def schema(catalog: Catalog) -> dict[str, Any]:
         for option in definition.get("properties", {}).values():
             _allow_variables(option)
     return dict(json.loads(json.dumps(described)))
+
+
+def _condition_schema() -> dict[str, Any]:
+    """What a condition may look at, for editors; what may be asked of each path `check` says."""
+    several = {"type": "array", "items": {"$ref": "#/$defs/Condition"}, "minItems": 1}
+    paths = {name: {"description": known.doc} for name, known in conditions.PATHS.items()}
+    return {
+        "title": "Condition",
+        "description": "Paths and what must hold of them; all of it must.",
+        "type": "object",
+        "properties": {
+            "all": {**several, "description": "Every one of these must hold."},
+            "any": {**several, "description": "At least one of these must hold."},
+            "not": {"anyOf": [{"$ref": "#/$defs/Condition"}, several], "description": "None of these may hold."},
+            **paths,
+        },
+        "patternProperties": {rf"^{re.escape(root)}\..": {} for root in conditions.OPEN},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
 
 
 class _Checking:
@@ -397,8 +422,8 @@ class _Checking:
             if name in seen and name:
                 self.notes.at(
                     given,
-                    f"Two gates are called `{name}`; the other is on line {seen[name].line}. Give one of them a `reason` of its own"
-                    " and its condition under `when` (`signalpost gates` prints a preset's).",
+                    f"Two gates are called `{name}`; the other is on line {seen[name].line}. Give one of them a `reason` of its"
+                    " own and its condition under `when` (`signalpost gates` prints a preset's).",
                 )
             seen.setdefault(name, given)
 
