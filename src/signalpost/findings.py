@@ -21,6 +21,7 @@ from signalpost import clocks, doubles, gates, purchases, vocabulary
 from signalpost.config import Destination, Workspace, duration
 from signalpost.destinations import CATALOG
 from signalpost.events import Claim
+from signalpost.iso import minor_units
 from signalpost.rollout import Standing
 
 PURCHASE = "Order Completed"
@@ -233,7 +234,10 @@ class Drop(Struct, frozen=True, kw_only=True):
 
 
 class Figures(Struct, frozen=True, kw_only=True, dict=True):
-    """All that the rules look at. `day` is the last 24 hours; `week`, orders and notices are the last `DAYS` days."""
+    """All that the rules look at. `day` is the last 24 hours; `week`, orders and notices are the last `DAYS` days.
+
+    Signals that still wait are among both, with the verdict `waiting`.
+    """
 
     now: int
     day: tuple[Count, ...] = ()
@@ -330,10 +334,10 @@ def many(number: int, noun: str) -> str:
 
 
 def money(amount: Decimal, currency: str | None) -> str:
-    """`1,204.50 EUR`."""
-    text = f"{amount:,.6f}".rstrip("0")
-    whole, _, cents = text.partition(".")
-    return f"{whole}{'.' + cents.ljust(2, '0') if cents else ''} {currency or ''}".strip()
+    """`1,204.50 EUR`, `1,204 JPY`; digits beyond the currency's own are kept."""
+    whole, _, cents = f"{amount:,f}".partition(".")
+    cents = cents.rstrip("0").ljust(minor_units(currency), "0")
+    return f"{whole}{'.' if cents else ''}{cents} {currency or ''}".strip()
 
 
 def listed(words: Iterable[str], most: int = 4) -> str:
@@ -388,7 +392,7 @@ def worth(amounts: Iterable[tuple[str | None, Decimal]], workspace: Workspace) -
     if not any(exact.values()):
         return None
     code = workspace.currency if exact.get(workspace.currency) else max(exact, key=lambda each: (abs(exact[each]), each))
-    return exact[code].quantize(Decimal("0.01")), code
+    return exact[code].quantize(Decimal(1).scaleb(-minor_units(code))), code
 
 
 def worth_of(counts: Iterable[Count | Notice], workspace: Workspace) -> tuple[Decimal, str] | None:
@@ -439,8 +443,7 @@ def uncertain(claim: Claim) -> bool:
 
 def _said(claim: Claim) -> str:
     amount = stated_amount(claim)
-    shown = "nothing" if amount is None else money(amount, claim.currency)
-    return f"{claim.source} said {shown} ({claim.stated or 'unknown'})"
+    return f"{'nothing' if amount is None else money(amount, claim.currency)} ({claim.stated})"
 
 
 def mixed_source(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
@@ -470,7 +473,7 @@ def mixed_source(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
             seldom,
             often + seldom,
             f"{source} tells the {rare} amount in {seldom:,} of {many(often + seldom, 'order')} {LATELY} and the {usual} amount "
-            f"in the others, such as {_said(example)} and {_said(usually)}; {outcome}.",
+            f"in the others, such as {_said(example)} beside {_said(usually)}; {outcome}.",
             f"Let {source} send `total`, `tax` and `shipping` (or `revenue`) with every order, always meaning the same.",
             worth=worth(((claim.currency, stated_amount(claim) or Decimal(0)) for _, claim in strays), workspace),
             examples=(claim.event for _, claim in strays),
@@ -521,7 +524,7 @@ def mixed_order(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
             len(claims),
             both[pair],
             f"{one.source} and {other.source} told {len(claims):,} of {many(both[pair], 'order')} {LATELY} under different "
-            f"definitions: {_said(one)}, {_said(other)}. "
+            f"definitions, such as {_said(one)} from {one.source} and {_said(other)} from {other.source}. "
             + (
                 f"Brought to {workspace.order_value} by their parts, {changed:,} still differ."
                 if changed

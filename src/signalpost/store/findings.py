@@ -27,7 +27,7 @@ VERDICTS = 10_000
 
 REFUSALS = 1_000
 WAITING = 10_000
-"""Purchases waiting for a resting destination that are counted."""
+"""Signals that wait, the newest of all or the first purchases of a resting destination, that are counted."""
 
 CLOSES_MS = 600_000
 """A finding not seen for so long is over: one that comes and goes within it stays open."""
@@ -79,11 +79,11 @@ def usual(connection: Connection, workspace: Workspace, now: int) -> Usual:
 def gather(connection: Connection, workspace: Workspace, now: int, known: Usual | None = None) -> Figures:
     """All that the rules look at; `known` is what `usual` gave some minutes ago, taken anew without it."""
     known = known or usual(connection, workspace, now)
-    then = now - DAYS * DAY
+    then, waiting = now - DAYS * DAY, _waiting(connection)
     return Figures(
         now=now,
-        day=_counts(connection, now - DAY),
-        week=known.week,
+        day=_counts(connection, now - DAY) + waiting,
+        week=known.week + waiting,
         since=known.since,
         orders=_orders(connection, then),
         notices=tuple(
@@ -110,6 +110,16 @@ def _counts(connection: Connection, since: int) -> tuple[Count, ...]:
             for destination, name, verdict, reason, currency, signals, micros, _ in connection.rows(
                 "rollups_since", since - since % MINUTE
             )
+        ]
+    )
+
+
+def _waiting(connection: Connection) -> tuple[Count, ...]:
+    """Signals without a verdict yet, which the counters know nothing of."""
+    return tuple(
+        [
+            Count(destination, name, "waiting", "", currency, int(signals), int(micros))
+            for destination, name, currency, signals, micros in connection.rows("findings_pending", WAITING)
         ]
     )
 

@@ -32,6 +32,11 @@ SELECT coalesce(currency, ''), count(*), sum(CAST(coalesce(value_micros, 0) AS {
 FROM (SELECT currency, value_micros FROM outbox WHERE destination = ? AND priority = 0 ORDER BY id LIMIT ?) o
 GROUP BY coalesce(currency, '')
 
+-- name: findings_pending (signals that wait, among the newest so many)
+SELECT destination, name, coalesce(currency, ''), count(*), sum(CAST(coalesce(value_micros, 0) AS {wide}))
+FROM (SELECT destination, name, currency, value_micros FROM outbox ORDER BY id DESC LIMIT ?) o
+GROUP BY destination, name, coalesce(currency, '')
+
 -- name: findings_of_now
 SELECT id, kind, subject, severity, sentence, advice, share, money, currency, examples, link, since, seen_at, closed_at, alerted_at
 FROM findings WHERE closed_at IS NULL ORDER BY id
