@@ -85,7 +85,7 @@ def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
         work.changed[person.id] = None
         return freed
     withdraw(person.id, work)
-    emptied = Person(id=person.id, created_at=person.created_at, suppressed_at=max(event.time, 1))
+    emptied = Person(id=person.id, created_at=person.created_at, suppressed_at=max(event.time, 1), derived=person.derived)
     if event.kind == "suppress":
         state.people[person.id] = emptied
         work.changed[person.id] = None

@@ -155,7 +155,7 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         told = Told(event, name, number, person, order, known, consent_of(said, person, plan))
         for route in plan.routes:
             tell(told, route, "repeat" if repeated else None, work)
-        for derived in plan.firsts.get(name, ()) if person.id and not repeated else ():
+        for derived in plan.firsts.get(name, ()) if person.id and not person.suppressed_at and not repeated else ():
             if derived.name not in person.derived and (derived.test is None or derived.test(subject(told, order, work))):
                 derive(derived.name, told, None, work)
     else:
@@ -163,7 +163,7 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         made.events.append(row)
         order = orders.NO_ORDER
         told = Told(event, name, number, person, order, None, consent_of(said, person, plan))
-    if plan.reached and person.id and (name in orderbook.NEWS or len(made.moved) > merged):
+    if plan.reached and person.id and not person.suppressed_at and (name in orderbook.NEWS or len(made.moved) > merged):
         reach(told, work)
 
 
@@ -235,6 +235,12 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
         tally = (route.name, name)
         work.state.tallies[tally] = work.state.tallies.get(tally, 0) + 1
         made.tallies[tally] = made.tallies.get(tally, 0) + 1
+    # The keys there are when the event fires, not those that a later event adds while this one waits.
+    keys = (route.name, event.source, name, coverage.mask(signal))
+    made.coverage[keys] = made.coverage.get(keys, 0) + 1
+    if name in plan.holds:
+        clock = ("held", route.name, clocks.bucket(plan.holds[name]))
+        made.clocks[clock] = made.clocks.get(clock, 0) + 1
     work.pending.append(Pending(route, signal, told.person.id, number, len(made.ledger)))
     made.ledger.append(())
 
@@ -477,12 +483,7 @@ def render(pending: Pending, work: Deciding) -> None:
     made.ledger[pending.row] = ledger_row(
         made, pending.event, route, signal.platform_event, order, "waiting", None, signal.event_id
     )
-    keys = (route.name, event.source, signal.name, coverage.mask(signal))
-    made.coverage[keys] = made.coverage.get(keys, 0) + 1
     hold = work.plan.holds.get(signal.name)
-    if hold:
-        clock = ("held", route.name, clocks.bucket(hold))
-        made.clocks[clock] = made.clocks.get(clock, 0) + 1
     made.outbox.append(
         (
             pending.event * SLOTS + route.slot,

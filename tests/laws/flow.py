@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from signalpost import pipeline
 from signalpost.config import Destination, Identity, Source, Workspace
+from signalpost.options import Derived, Gate, Stage
 from signalpost.sources import Received
 from signalpost.state import Decision
 from signalpost.store import batches
@@ -28,11 +31,19 @@ Message = dict[str, Any]
 Said = tuple[str, Message]
 """(source, message)."""
 Row = tuple[Any, ...]
+
+
+def _placed(row: list[Any]) -> tuple[int, str, str]:
+    """A row by its event's place in the stream, what was derived of it after it, and its destination."""
+    number, _, derived = str(row[0]).removeprefix("E").partition(">")
+    return int(number), derived, str(row[1])
+
+
 World = dict[str, Any]
 
 TABLES = (
     "journal", "backlog", "refusals", "events", "identifiers", "people", "merges", "orders", "ledger", "ledger_trace", "outbox",
-    "requests", "breakers", "rollups",
+    "requests", "breakers", "rollups", "notices", "clocks", "coverage", "marks", "tallies", "rollouts", "findings",
 )  # fmt: skip
 
 
@@ -58,6 +69,45 @@ def workspace(**changes: Any) -> Workspace:
         },
     }
     return Workspace(**{**options, **changes})
+
+
+def guarded(**changes: Any) -> Workspace:
+    """The same with every rule there is: gates of both modes, derived events, holds, repeats, rates, a rollout with a cap."""
+    accounts = workspace().destinations
+    events = {
+        "Order Completed": "Purchase",
+        "Product Viewed": "ViewContent",
+        "Product Added": "AddToCart",
+        "Checkout Started": "InitiateCheckout",
+        "Second Purchase": "Subscribe",
+        "Good Customer": "CompleteRegistration",
+    }
+    options: dict[str, Any] = {
+        "gates": (
+            Gate(preset="zero_value"),
+            Gate(reason="ann", when={"person.email_domain": "shop.example", "order.value": {"gt": "15"}}, mode="observing"),
+            Gate(preset="chronic_discounter", share="10%", orders=1, mode="observing"),
+            Gate(reason="ann herself", when={"person.traits.firstName": "Ann"}, events=("Product Viewed",)),
+        ),
+        "derived": {
+            "Second Purchase": Derived(nth_order=2),
+            "Good Customer": Derived(lifetime_value="20"),
+            "Came Back": Derived(returned_after="2h"),
+            "First Cart": Derived(first="Product Added"),
+        },
+        "holds": {"Order Completed": "15m"},
+        "repeats": {"Product Added": "10m"},
+        "rates": {"EUR": "1.1", "JPY": "0.0065"},
+        "destinations": {
+            "tiktok": replace(
+                accounts["tiktok"],
+                events=events,
+                rollout=(Stage(send=("Order Completed", "Product Added", "Second Purchase"), at_most={"Product Added": 1}),),
+            ),
+            "pinterest": accounts["pinterest"],
+        },
+    }
+    return workspace(**{**options, **changes})
 
 
 def moment(at: int) -> str:
@@ -167,7 +217,12 @@ class Flow:
     def world(self) -> World:
         """Everything the product remembers, with ids written as places in the stream."""
         events = self.rows("SELECT id, message_key, kind, name, person, order_id, time, note FROM events ORDER BY id")
-        places = {str(row[0]): f"E{place}" for place, row in enumerate(events)}
+        # A derived event's number comes after those of its whole request: it is named by the event that made it.
+        sent = [row for row in events if not (row[-1] or "").startswith("derived from event ")]
+        places = {str(row[0]): f"E{place}" for place, row in enumerate(sent)}
+        for row in events:
+            if str(row[0]) not in places:
+                places[str(row[0])] = f"{places[row[-1].rpartition(' ')[2]]}>{row[3]}"
 
         def plain(value: Any) -> Any:
             if isinstance(value, bytes):
@@ -186,25 +241,39 @@ class Flow:
             return plain(json.loads(bytes(body)))
 
         return {
-            "events": [plain(row) for row in events],
-            "ledger": [
-                plain(row)
-                for row in self.rows(
-                    "SELECT event, destination, verdict, reason, sentence, platform_event, platform_id, value, currency "
-                    "FROM ledger ORDER BY event, destination"
-                )
-            ],
-            "outbox": [
-                [*plain(row[:-1]), told(row[-1])]
-                for row in self.rows(
-                    "SELECT event, destination, priority, person, name, event_time, value_micros, currency, body "
-                    "FROM outbox ORDER BY event, destination"
-                )
-            ],
+            "events": sorted((plain(row) for row in events), key=_placed),
+            "ledger": sorted(
+                (
+                    plain(row)
+                    for row in self.rows(
+                        "SELECT event, destination, verdict, reason, sentence, platform_event, platform_id, value, currency "
+                        "FROM ledger"
+                    )
+                ),
+                key=_placed,
+            ),
+            "outbox": sorted(
+                (
+                    [*plain(row[:-1]), told(row[-1])]
+                    for row in self.rows(
+                        "SELECT event, destination, priority, person, name, event_time, value_micros, currency, body FROM outbox"
+                    )
+                ),
+                key=_placed,
+            ),
             "people": [told(record) for (record,) in self.rows("SELECT record FROM people ORDER BY id")],
             "identifiers": sorted(plain(row) for row in self.rows("SELECT key, person FROM identifiers")),
             "orders": sorted(
-                plain(row) for row in self.rows("SELECT key, order_id, person, event, time, sent FROM orders ORDER BY key")
+                [*plain(row[:-1]), told(row[-1])]
+                for row in self.rows("SELECT key, order_id, person, event, time, sent, record FROM orders ORDER BY key")
             ),
+            "notices": sorted(
+                plain(row)
+                for row in self.rows("SELECT destination, what, detail, name, currency, signals, value_micros FROM notices")
+            ),
+            "coverage": sorted(plain(row) for row in self.rows("SELECT destination, source, name, keys, signals FROM coverage")),
+            "clocks": sorted(self.rows("SELECT clock, name, bucket, signals FROM clocks")),
+            "marks": sorted(plain(row) for row in self.rows("SELECT kind, source, name, value, event FROM marks")),
+            "tallies": sorted(self.rows("SELECT destination, name, signals FROM tallies")),
             "merges": sorted(map(str, (plain(row) for row in self.rows("SELECT event, person, other, joined, why FROM merges")))),
         }

@@ -22,6 +22,8 @@ TIMES = (NOW, NOW - MINUTE, NOW - 9 * MINUTE, NOW - 2 * HOUR, NOW - 25 * HOUR, N
 ODD_TIMES = (NOW - 30 * DAY, NOW + 2 * MINUTE, NOW + 3 * DAY)
 CLICKS = ("?ttclid=E.C.P.first", "?ttclid=E.C.P.second", "?epik=dj0yfirst", "?epik=dj0ysecond", "")
 
+NEWS = {"R": "Order Refunded", "X": "Order Cancelled", "F": "Order Flagged", "B": "Pixel Sent"}
+
 sources = st.sampled_from(("web", "web", "shop"))
 times = st.one_of(*(st.sampled_from(TIMES),) * 9, st.sampled_from(ODD_TIMES))
 
@@ -77,6 +79,20 @@ def commerce(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def news(draw: st.DrawFn) -> dict[str, Any]:
+    """What is told of an order afterwards, or before: money back, a cancellation, a pixel's report."""
+    found: dict[str, Any] = {"platform": "tiktok", "event_id": draw(st.sampled_from(("1001:order-completed", "other", "")))}
+    order = draw(st.sampled_from(ORDERS))
+    if order is not None:
+        found["order_id"] = order
+    if draw(st.booleans()):
+        found["total"] = draw(st.sampled_from(AMOUNTS))
+    if draw(st.booleans()):
+        found["refund_id"] = draw(st.sampled_from(("r1", "r2")))
+    return found
+
+
+@st.composite
 def message(draw: st.DrawFn) -> Message:
     """One message, without its id."""
     made: Message = {"context": draw(context()), "timestamp": moment(draw(times))}
@@ -85,7 +101,7 @@ def message(draw: st.DrawFn) -> Message:
         made["userId"] = user
     if browser is not None or user is None:
         made["anonymousId"] = browser or BROWSERS[0]
-    kind = draw(st.sampled_from("OOOOVVCKIIIAPDSU"))
+    kind = draw(st.sampled_from("OOOOOVVCCKIIIAPDSURRXFB"))
     if kind == "I":
         return {**made, "type": "identify", "traits": draw(traits())}
     if kind == "A":
@@ -98,6 +114,8 @@ def message(draw: st.DrawFn) -> Message:
         return {**made, "type": "track", "event": event}
     if kind == "O":
         return {**made, "type": "track", "event": "Order Completed", "properties": draw(commerce())}
+    if kind in "RXFB":
+        return {**made, "type": "track", "event": NEWS[kind], "properties": draw(news())}
     event = {"V": "Product Viewed", "C": "Product Added", "K": "Checkout Started"}[kind]
     return {**made, "type": "track", "event": event, "properties": {"product_id": "sku-1", "price": 9.5, "value": 9.5}}
 
