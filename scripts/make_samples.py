@@ -3,7 +3,7 @@
     python scripts/make_samples.py ONLINE_RETAIL.parquet OTTO_SESSIONS.parquet [--into FOLDER]
 
 The inputs are the two CC BY 4.0 data sets named in `src/signalpost/samples/README.md`, as Parquet. Needs
-`duckdb`. The output is the same byte for byte on every run with the same xz library.
+`duckdb` and the installed `signalpost`. The output is the same byte for byte on every run with the same xz library.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import argparse
 import csv
 import lzma
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+
+from signalpost.samples import shop
 
 SAMPLES = Path(__file__).resolve().parent.parent / "src" / "signalpost" / "samples"
 EPOCH = datetime(2010, 12, 1)  # noqa: DTZ001 - the shop's wall clock, on purpose without a zone
@@ -101,12 +103,51 @@ def layout(orders: list[Order]) -> Iterator[str]:
         yield "\t".join((order.number, minute, customer, order.country, ",".join(lines)))
 
 
-def write_orders(source: Path, target: Path) -> None:
+def write_orders(lines: list[str], target: Path) -> None:
     """Write the whole year as one xz file."""
-    text = "\n".join(layout(collect(source))) + "\n"
+    text = "\n".join(lines) + "\n"
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 4, "pb": 0}]
     target.write_bytes(lzma.compress(text.encode(), check=lzma.CHECK_CRC64, filters=filters))
     print(f"{target.name}: {len(text):,} characters, {target.stat().st_size:,} bytes")
+
+
+def taken_back(year: Iterable[shop.Invoice]) -> Iterator[tuple[str, str, str, int]]:
+    """Which order each cancellation takes back, where that can be known: (credit note, order, whole or part, minutes since).
+
+    The data names no order. One is known where exactly one earlier order of the same customer still has every product of the
+    cancellation, at its price, in at least its quantity; what earlier cancellations took from an order is no longer in it.
+    """
+    of_customer: dict[int, list[tuple[shop.Invoice, Counter[tuple[str, Decimal]]]]] = defaultdict(list)
+    for invoice in year:
+        if invoice.customer is None:
+            continue
+        goods: Counter[tuple[str, Decimal]] = Counter()
+        for line in invoice.lines:
+            goods[line.stock_code, line.unit_price] += line.quantity
+        if not invoice.is_cancellation:
+            if shop.is_bought(invoice):
+                of_customer[invoice.customer].append((invoice, goods))
+            continue
+        able = [
+            (order, left)
+            for order, left in of_customer[invoice.customer]
+            if all(left[product] >= -quantity for product, quantity in goods.items())
+        ]
+        if len(able) == 1:
+            order, left = able[0]
+            left.update(goods)
+            whole = "part" if any(left.values()) else "whole"
+            yield invoice.number, order.number, whole, (invoice.time - order.time) // 60_000
+
+
+def write_taken_back(lines: list[str], target: Path) -> None:
+    """Write which cancellation takes back which order, as plain CSV."""
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("credit_note", "order", "taken_back", "minutes_after"))
+        rows = list(taken_back(shop.read(iter(lines))))
+        writer.writerows(rows)
+    print(f"{target.name}: {len(rows):,} cancellations with their order")
 
 
 def write_sessions(source: Path, target: Path) -> None:
@@ -129,7 +170,9 @@ def main() -> None:
     arguments.add_argument("otto_sessions", type=Path)
     arguments.add_argument("--into", type=Path, default=SAMPLES)
     given = arguments.parse_args()
-    write_orders(given.online_retail, given.into / "online_retail.txt.xz")
+    lines = list(layout(collect(given.online_retail)))
+    write_orders(lines, given.into / "online_retail.txt.xz")
+    write_taken_back(lines, given.into / "online_retail_taken_back.csv")
     write_sessions(given.otto_sessions, given.into / "otto_sessions.csv")
 
 

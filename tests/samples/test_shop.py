@@ -133,3 +133,33 @@ def test_the_otto_sessions_are_there() -> None:
     assert Counter(row["type"] for row in rows) == {"clicks": 800, "carts": 52, "orders": 10}
     assert len({row["session"] for row in rows}) == 20
     assert [int(row["ts_ms"]) for row in rows] == sorted(int(row["ts_ms"]) for row in rows)
+
+
+def test_a_cancellation_takes_back_what_was_ordered(year: list[shop.Invoice]) -> None:
+    """An order named by a cancellation is an earlier one of that customer with all it takes, and all together take no more."""
+    links = shop.taken_back()
+    known = {invoice.number: invoice for invoice in year}
+    left: dict[str, Counter[tuple[str, Decimal]]] = {}
+    for invoice in year:
+        link = links.get(invoice.number)
+        if link is None:
+            continue
+        order = known[link.order]
+        assert invoice.is_cancellation
+        assert shop.is_bought(order)
+        assert order.customer == invoice.customer is not None
+        assert 0 <= link.after == (invoice.time - order.time) // 60_000 * 60_000
+        goods = left.setdefault(order.number, _goods(order))
+        goods.update(_goods(invoice))
+        assert min(goods.values()) >= 0 or min(_goods(order).values()) < 0
+        assert link.whole == (not any(goods.values()))
+        assert -invoice.value <= order.value
+    assert len(links) == 1_998 <= sum(invoice.is_cancellation for invoice in year)
+    assert sum(link.whole for link in links.values()) == 94
+
+
+def _goods(invoice: shop.Invoice) -> Counter[tuple[str, Decimal]]:
+    goods: Counter[tuple[str, Decimal]] = Counter()
+    for line in invoice.lines:
+        goods[line.stock_code, line.unit_price] += line.quantity
+    return goods

@@ -157,6 +157,14 @@ class Shopper(msgspec.Struct, frozen=True, kw_only=True):
     """`female` or `male`."""
     advertising: bool | None
     """What the person chose in the shop's consent banner; None when the shop recorded nothing."""
+    tags: tuple[str, ...] = ()
+    """What the shop notes of them: `employee`."""
+
+
+EMPLOYEES = 0.01
+"""Share of customers who work for the shop: their address is at its own domain, and it says so in a tag."""
+DOMAIN = "shop.example.test"
+"""The shop's own domain."""
 
 
 class Browser(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,14 +215,16 @@ def phone_number(customer: int, country: str | None) -> str | None:
 @lru_cache(maxsize=8192)
 def customer(number: int, country: str) -> Shopper:
     """The person behind a customer number; `country` as the shop wrote it."""
-    return _shopper(
+    employed = draw(f"c{number}", "employed") < EMPLOYEES
+    shopper = _shopper(
         f"c{number}",
         country,
         user_id=str(number),
-        email=f"u{number}@example.test",
+        email=f"u{number}@{DOMAIN if employed else 'example.test'}",
         phone_of=number,
         known=0.7,
     )
+    return msgspec.structs.replace(shopper, tags=("employee",)) if employed else shopper
 
 
 def guest(invoice: str, country: str) -> Shopper:

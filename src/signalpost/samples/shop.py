@@ -17,10 +17,12 @@ without price has the price that product had last. The minutes may be followed b
 
 from __future__ import annotations
 
+import csv
 import io
 import lzma
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 from importlib import resources
 
 import msgspec
@@ -42,6 +44,8 @@ DISCOUNT = frozenset({"D"})
 """Stock codes that are a discount; in this data they occur on cancellation documents only."""
 BOOKKEEPING = frozenset({"AMAZONFEE", "B", "BANK CHARGES", "CRUK", "M", "PADS", "S", "m"})
 """Stock codes that are neither goods nor postage: fees, bad debt, commissions, manual entries, samples."""
+
+NO_GOODS = BOOKKEEPING | SHIPPING | DISCOUNT
 
 _MINUTE = 60_000
 _HOUR = 3_600_000
@@ -82,6 +86,23 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
         return sum((line.quantity * line.unit_price for line in self.lines), Decimal(0))
 
 
+class TakenBack(msgspec.Struct, frozen=True, gc=False):
+    """What a cancellation takes back."""
+
+    order: str
+    """The order's number."""
+    whole: bool
+    """Whether nothing of the order is left after it."""
+    after: int
+    """Milliseconds between the order and its cancellation."""
+
+
+def is_bought(invoice: Invoice) -> bool:
+    """Whether somebody bought something: goods in it, and money or a known customer behind it."""
+    goods = any(line.quantity > 0 and line.stock_code not in NO_GOODS for line in invoice.lines)
+    return goods and invoice.number.isdigit() and (invoice.customer is not None or invoice.value > 0)
+
+
 def to_utc(local: int) -> int:
     """Epoch milliseconds of London's clock -> epoch milliseconds UTC, for times in the sample's span."""
     return local - _HOUR if any(begin <= local < end for begin, end in SUMMER) else local
@@ -96,6 +117,16 @@ def invoices() -> Iterator[Invoice]:
         io.TextIOWrapper(raw, "utf-8", newline="\n") as text,
     ):
         yield from read(text)
+
+
+@lru_cache(maxsize=1)
+def taken_back() -> dict[str, TakenBack]:
+    """Number of a cancellation -> what it takes back, for those whose order is known."""
+    with resources.files(__package__).joinpath("online_retail_taken_back.csv").open("r", encoding="utf-8") as text:
+        return {
+            row["credit_note"]: TakenBack(row["order"], row["taken_back"] == "whole", int(row["minutes_after"]) * _MINUTE)
+            for row in csv.DictReader(text)
+        }
 
 
 def read(text: Iterator[str]) -> Iterator[Invoice]:

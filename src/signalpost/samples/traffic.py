@@ -5,6 +5,10 @@ prices (`shop`). Derived from them, by a hash and never by chance, is the rest: 
 (`people`), what they looked at before they bought, how they came, their browsers, their consent, and the
 dirt of real tracking (`DIRT`).
 
+Two sources speak. `web` is the website's own tracking in the browser: what was looked at and put into the cart, and the
+thank-you page. `shop` is the server behind it: every order, what is taken back, and what nobody bought (write-offs,
+replacements, renewals). So most orders are told twice, under one order id.
+
 The year is compressed: a message's moment is `start + (moment in the year - first moment) / compression`,
 so that a platform, which refuses what is older than seven days, sees fresh events. Order is kept, also
 within a story.
@@ -17,8 +21,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -26,7 +31,7 @@ from signalpost.samples import people, shop
 from signalpost.samples.people import Browser, Shopper, draw, pick, token, unique
 from signalpost.samples.shop import Invoice, Line
 
-SHOP = "https://shop.example.test"
+SHOP = f"https://{people.DOMAIN}"
 WIRES = ("pipelines",)
 """The wires messages are written for; all of them are Segment-spec messages for `/v1/batch`."""
 
@@ -71,7 +76,23 @@ DIRT: dict[str, Kind] = {
     "junk_user": Kind(0.004, "checkouts", 'user id "undefined" or "null"', False),
     "huge_quantity": Kind(0.002, "visits", "2,343,434,535 pieces into the cart, as seen for real", False),
     "back_office": Kind(0.088, "invoices", "real: write-offs, fees, bad debts, booked like an order", True),
-    "no_order_named": Kind(1.0, "cancellations", "real: a refund or cancellation names no order", False),
+    "no_order_named": Kind(0.48, "cancellations", "names no order: several could be meant, or none", False),
+    "reported_twice": Kind(0.75, "orders", "the shop's report after the website's: one order id, two messages", True),
+    "net_total": Kind(0.14, "shop's reports", "`total` is the net amount; tax and shipping stand beside it", True),
+    "late_batch": Kind(0.14, "shop's reports", "timestamp 2 to 5 hours before it is sent", False),
+    "refund_first": Kind(0.004, "orders", "comes after the message that takes some of it back", True),
+    "discounted": Kind(0.03, "customers", "60 % off all they ever buy, by two coupons on each order", False),
+    "employee": Kind(0.01, "customers", "works for the shop: its own domain in the e-mail, a tag", True),
+    "replacement": Kind(0.006, "orders", "3 days on, for what broke: a $0 order, tagged", True),
+    "gift": Kind(0.004, "orders", "an influencer's parcel at 100 % discount, tagged", True),
+    "renewal": Kind(0.01, "orders", "30 days on, a subscription's next charge, tagged", True),
+    "test_order": Kind(0.003, "orders", "somebody of the shop tries the checkout: marked as a test", True),
+    "fraud": Kind(0.008, "orders", "flagged by the shop 2 to 9 minutes later", True),
+    "bot": Kind(0.026, "visits", "a crawler that looks and fills a cart", True),
+    "repeat_add": Kind(0.04, "visits", "one product into the cart three times within half a minute", False),
+    "lost_keys": Kind(0.32, "checkouts", "from 60 % of the stream on: a new client without e-mail, phone, user id", False),
+    "pixel_other_id": Kind(0.25, "pixels", "the browser's pixel sent another event id than the server would", False),
+    "pixel_no_id": Kind(0.15, "pixels", "the browser's pixel sent no event id", False),
 }
 # fmt: on
 """Every kind of dirt in the stream, with its share; those marked real are what the data holds."""
@@ -84,7 +105,17 @@ KNOWN = 0.5
 """Share of customers' visits in which the browser still knows the user id; the others are anonymous until the
 checkout form."""
 SERVER_SIDE = 0.25
-"""Share of orders that the shop's server reports; the others come from the browser."""
+"""Share of orders that only the shop's server reports; of the others the browser told before."""
+REFUNDED_FIRST = 0.5
+"""Share of orders refunded within a day of which the shop reports the order after the refund."""
+PIXEL_BESIDE = 0.3
+"""Share of the browser's reports beside which the platforms' pixels fired and the script tag told so."""
+LOST = 0.8
+"""Share of visits with the new client that have no e-mail, phone or user id."""
+UPDATED = 0.6
+"""The share of the stream's invoices after which the website has a new client."""
+INVOICES = 25_900
+"""Invoices of the year."""
 PASSED_BY = 0.5
 """Share of orders beside which somebody else looks and does not buy."""
 CAME_BACK = 0.1
@@ -93,8 +124,29 @@ FROM_TIKTOK = 0.2
 """Share of visits that begin with an ad's `ttclid` in the address."""
 FROM_PINTEREST = 0.14
 """Share of visits that begin with an ad's `epik` in the address."""
-CANCELLED = 0.25
-"""Share of cancellation documents sent as `Order Cancelled`, the others as `Order Refunded`: made up."""
+CANCELLED = 0.5
+"""Share of cancellation documents sent as `Order Cancelled`: of those that take back a whole order or name none, so that it is
+a quarter of all; the others are sent as `Order Refunded`. Made up."""
+
+CRAWLERS = (
+    "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+    "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)",
+    "python-requests/2.32.3",
+)
+PIXELS = {"tiktok": "Purchase", "pinterest": "checkout"}
+"""Platform -> what its pixel calls a purchase."""
+
+
+class Client(NamedTuple):
+    """One version of the website's tracking."""
+
+    version: str
+    landing: str
+    """The address at which visits begin."""
+
+
+BEFORE, AFTER = Client("2.11.1", SHOP), Client("2.12.0", f"https://start.{people.DOMAIN}")
+"""The website's client until its update, and from then on: visits begin on another host, where nobody is known yet."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,12 +155,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     due_ms: int
     """Epoch milliseconds at which it is to be sent; never before the message before it."""
     wire: str
+    source: Literal["web", "shop"] = "web"
+    """Who sends it: the website in the browser, or the shop's server."""
     body: dict[str, Any]
     """A Segment-spec message; a JSON object."""
     invoice: str | None = None
-    """The invoice a purchase, refund or cancellation comes from."""
+    """The invoice a purchase, refund or cancellation comes from; None for orders made up (a replacement, a renewal)."""
     value: Decimal | None = None
-    """That invoice's exact value in GBP; negative for a refund."""
+    """Its exact value in GBP; negative for a refund."""
     dirt: tuple[str, ...] = ()
     """Which kinds of `DIRT` it has."""
 
@@ -122,7 +176,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     events: dict[str, int]
     """Event name (or type, for identify and page) -> messages, retries left out."""
     purchases: int
-    """`Order Completed` messages, double fires and reused order ids included, retries not."""
+    """`Order Completed` messages, double fires, second reports, reused order ids and made-up orders included, retries not."""
     orders: int
     """Distinct invoices among them."""
     gross: Decimal
@@ -134,6 +188,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Cancellation documents: `Order Refunded` and `Order Cancelled`."""
     refunded: Decimal
     """Their exact value in GBP; negative."""
+    named: int
+    """Those of them that name their order."""
     dirt: dict[str, int]
     """Kind -> messages that have it."""
 
@@ -146,6 +202,7 @@ def messages(
     longest_pause: int | None = None,
     invoice_limit: int | None = None,
     invoices: Iterable[Invoice] | None = None,
+    updated_after: int | None = None,
 ) -> Iterator[Message]:
     """Yield the year's messages by the moment they are due.
 
@@ -153,8 +210,9 @@ def messages(
     `start`, and none at `until` or later. `compression` says how much faster than the year the stream runs:
     100,000 makes it five and a half minutes. `longest_pause` (milliseconds of the year, at least `LEAD`)
     shortens the shop's longer pauses, its nights, Saturdays and Christmas, to that. `invoice_limit` takes the
-    first so many invoices with their whole stories. The same arguments give the same stream, byte for byte.
-    Only what is due soon is held in memory.
+    first so many invoices with their whole stories. After `updated_after` of them (without it: `UPDATED` of the limit,
+    or of the year) the website has its new client. The same arguments give the same stream, byte for byte. Only what is due
+    soon is held in memory.
     """
     if longest_pause is not None and longest_pause < LEAD:
         raise ValueError(f"longest_pause is {longest_pause} ms; a visit takes up to {LEAD} ms before its order")
@@ -162,20 +220,23 @@ def messages(
     waiting: list[tuple[int, int, int, Message]] = []
     serial = 0
     before: int | None = None
+    if updated_after is None:
+        updated_after = int(UPDATED * (invoice_limit or INVOICES))
     clock = Clock(first=0, start=start, compression=compression)
-    for invoice in year:
+    for place, invoice in enumerate(year):
         if before is None:
             clock = clock.shifted(invoice.time - LEAD)
         elif longest_pause is not None:
             clock = clock.shifted(max(0, invoice.time - before - longest_pause))
         before = invoice.time
         begun = clock.due(invoice.time - LEAD)
+        scene = Scene(clock, AFTER if place >= updated_after else BEFORE)
         while waiting and waiting[0][0] < begun:
             message = heapq.heappop(waiting)[-1]
             if until is not None and message.due_ms >= until:
                 return
             yield message
-        for moment, message in story(invoice, clock):
+        for moment, message in story(invoice, scene):
             serial += 1
             heapq.heappush(waiting, (message.due_ms, moment, serial, message))
     while waiting:
@@ -187,7 +248,7 @@ def messages(
 
 def summarise(stream: Iterable[Message]) -> Summary:
     """Count what is in a stream, in constant memory; the stream is consumed."""
-    count = retries = purchases = orders = sound_orders = refunds = 0
+    count = retries = purchases = orders = sound_orders = refunds = named = 0
     gross = sound_gross = refunded = Decimal(0)
     events: Counter[str] = Counter()
     dirt: Counter[str] = Counter()
@@ -202,7 +263,7 @@ def summarise(stream: Iterable[Message]) -> Summary:
         value = message.value or Decimal(0)
         if event == "Order Completed":
             purchases += 1
-            if "double_fire" in message.dirt or "reused_order_id" in message.dirt:
+            if message.invoice is None or not SAME_ORDER.isdisjoint(message.dirt):
                 continue
             orders += 1
             gross += value
@@ -212,6 +273,7 @@ def summarise(stream: Iterable[Message]) -> Summary:
         elif event in {"Order Refunded", "Order Cancelled"}:
             refunds += 1
             refunded += value
+            named += "no_order_named" not in message.dirt
     return Summary(
         messages=count,
         retries=retries,
@@ -223,8 +285,13 @@ def summarise(stream: Iterable[Message]) -> Summary:
         sound_gross=sound_gross,
         refunds=refunds,
         refunded=refunded,
+        named=named,
         dirt=dict(dirt),
     )
+
+
+SAME_ORDER = frozenset({"double_fire", "reported_twice", "reused_order_id"})
+"""Dirt of purchases that are not the first message of their invoice."""
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -244,40 +311,42 @@ class Clock(msgspec.Struct, frozen=True):
         return self.start + int((moment - self.first) / self.compression)
 
 
+class Scene(msgspec.Struct, frozen=True):
+    """When a story is told, and with which client of the website."""
+
+    clock: Clock
+    client: Client
+
+    def due(self, moment: int) -> int:
+        """Epoch milliseconds in the year -> epoch milliseconds in the replay."""
+        return self.clock.due(moment)
+
+
 Timed = tuple[int, Message]
 
 
-def story(invoice: Invoice, clock: Clock) -> Iterator[Timed]:
+def story(invoice: Invoice, scene: Scene) -> Iterator[Timed]:
     """Everything that is sent because of one invoice, each with its moment in the year; in no order."""
-    for moment, message in _told(invoice, clock):
+    for moment, message in _told(invoice, scene):
         yield moment, message
         if draw(str(message.body["messageId"]), "retry") < DIRT["retry"].share:
             again = moment + SECOND * (2 + pick(invoice.number, "retry after", 20))
             yield (
                 again,
-                msgspec.structs.replace(message, due_ms=clock.due(again), dirt=(*message.dirt, "retry")),
+                msgspec.structs.replace(message, due_ms=scene.due(again), dirt=(*message.dirt, "retry")),
             )
 
 
-def _told(invoice: Invoice, clock: Clock) -> Iterator[Timed]:
+def _told(invoice: Invoice, scene: Scene) -> Iterator[Timed]:
     if invoice.is_cancellation:
-        yield _taken_back(invoice, clock)
-    elif not is_bought(invoice):
-        yield _booked(invoice, clock)
+        yield _taken_back(invoice, scene)
+    elif not shop.is_bought(invoice):
+        yield _booked(invoice, scene)
     else:
-        yield from _bought(invoice, clock)
+        yield from _bought(invoice, scene)
 
 
-def is_bought(invoice: Invoice) -> bool:
-    """Whether somebody bought something: goods in it, and money or a known customer behind it."""
-    goods = any(line.quantity > 0 and line.stock_code not in _NO_GOODS for line in invoice.lines)
-    return goods and invoice.number.isdigit() and (invoice.customer is not None or invoice.value > 0)
-
-
-_NO_GOODS = shop.BOOKKEEPING | shop.SHIPPING | shop.DISCOUNT
-
-
-def _bought(invoice: Invoice, clock: Clock) -> Iterator[Timed]:
+def _bought(invoice: Invoice, scene: Scene) -> Iterator[Timed]:
     """A visit that ends in the order, and what follows from it."""
     number = invoice.number
     if invoice.customer is None:
@@ -289,32 +358,47 @@ def _bought(invoice: Invoice, clock: Clock) -> Iterator[Timed]:
     kiosk = draw(number, "kiosk") < DIRT["kiosk"].share
     if kiosk:
         used = msgspec.structs.replace(used, anonymous_id="kiosk-1", ttp=None)
-    visit = Visit(number, shopper, used, clock, known=shopper.user_id is not None and draw(number, "known") < KNOWN)
+    visit = Visit(number, shopper, used, scene, known=shopper.user_id is not None and draw(number, "known") < KNOWN)
     if kiosk:
         visit.dirt += ("kiosk",)
     order = order_properties(invoice)
+    dirt: tuple[str, ...] = ("employee",) if shopper.tags else ()
+    if invoice.customer is not None and draw(shopper.key, "coupons") < DIRT["discounted"].share:
+        order, dirt = _discounted(invoice, order), (*dirt, "discounted")
+    if draw(number, "fraud") < DIRT["fraud"].share:
+        dirt += ("fraud",)
+        yield _flagged(invoice, scene)
     yield from _browsed(visit, invoice, order)
-    yield from _ordered(visit, invoice, order)
+    yield from _ordered(visit, invoice, order, dirt)
+    yield from _not_bought(visit, invoice, scene)
     if draw(number, "passer-by") < PASSED_BY:
-        yield from _passed_by(invoice, order, clock)
+        yield from _passed_by(invoice, order, scene)
+    if draw(number, "crawled") < DIRT["bot"].share * (1 + PASSED_BY):
+        yield from _crawled(invoice, scene)
     if invoice.customer is not None and draw(number, "came back") < CAME_BACK:
-        yield from _came_back(invoice, order, shopper, clock)
+        yield from _came_back(invoice, order, shopper, scene)
     if draw(number, "reused") < DIRT["reused_order_id"].share:
-        yield _reused(invoice, order, clock)
+        yield _reused(invoice, order, scene)
 
 
 class Visit:
     """One visit to the website: who, with what browser, and how its messages are written."""
 
-    def __init__(self, key: str, shopper: Shopper, used: Browser, clock: Clock, *, known: bool) -> None:
+    def __init__(self, key: str, shopper: Shopper, used: Browser, scene: Scene, *, known: bool) -> None:
         self.key = key
         self.shopper = shopper
+        self.lost = False
+        """Whether the new client forgets who the visitor is."""
+        if scene.client is AFTER and used.anonymous_id != "kiosk-1":
+            # Another host has other cookies: the browser begins anew there.
+            used = msgspec.structs.replace(used, anonymous_id=unique(used.anonymous_id, "on the new host"), ttp=None)
+            self.lost = draw(key, "lost") < LOST
         self.browser = used
-        self.clock = clock
-        self.user_id = shopper.user_id if known else None
+        self.scene = scene
+        self.user_id = shopper.user_id if known and not self.lost else None
         self.dirt: tuple[str, ...] = ()
         self.context: dict[str, Any] = {
-            "library": {"name": "analytics.js", "version": "2.11.1"},
+            "library": {"name": "analytics.js", "version": scene.client.version},
             "userAgent": used.user_agent,
             "ip": used.ip,
             "locale": used.locale,
@@ -336,17 +420,18 @@ class Visit:
         traits: dict[str, Any] | None = None,
         query: str = "",
         referrer: str | None = None,
+        host: str = SHOP,
         dirt: tuple[str, ...] = (),
     ) -> Timed:
         """One browser message at `moment` of the year, from the page `path`."""
         self.steps += 1
-        due = self.clock.due(moment)
+        due = self.scene.due(moment)
         page = {
             "path": path,
             "referrer": referrer if referrer is not None else SHOP + "/",
             "search": query,
             "title": "The Shop",
-            "url": f"{SHOP}{path}{query}",
+            "url": f"{host}{path}{query}",
         }
         body: dict[str, Any] = {
             "type": kind,
@@ -393,7 +478,9 @@ def _browsed(visit: Visit, invoice: Invoice, order: dict[str, Any]) -> Iterator[
     seen = goods[: 1 + pick(key, "views", 3)]
     began = 8 * MINUTE + pick(key, "length", 40 * MINUTE)
     query, referrer = _landing(key)
-    yield visit.say(end - began, kind="page", path=_path(seen[0]), query=query, referrer=referrer)
+    yield visit.say(
+        end - began, kind="page", path=_path(seen[0]), query=query, referrer=referrer, host=visit.scene.client.landing
+    )
     if draw(key, "search") < SEARCHED:
         words = (seen[0].description or seen[0].stock_code).lower()
         yield visit.say(
@@ -413,6 +500,10 @@ def _browsed(visit: Visit, invoice: Invoice, order: dict[str, Any]) -> Iterator[
             product["quantity"] = 2_343_434_535
             dirt = ("huge_quantity",)
         yield visit.say(moment + step, event="Product Added", path=_path(line), properties=product, dirt=dirt)
+        if place == 0 and not dirt and draw(key, "repeat add") < DIRT["repeat_add"].share * (1 + PASSED_BY):
+            for later in (9 * SECOND, 24 * SECOND):
+                again = moment + step + later
+                yield visit.say(again, event="Product Added", path=_path(line), properties=product, dirt=("repeat_add",))
     yield visit.say(
         end - 4 * MINUTE,
         event="Checkout Started",
@@ -450,43 +541,193 @@ def _identified(visit: Visit, moment: int) -> Iterator[Timed]:
         yield visit.say(moment - SECOND, kind="identify", path="/checkout", traits={}, dirt=("junk_user",))
         visit.user_id = true_id
     traits, dirt = traits_of(visit.shopper, key)
+    if visit.lost:
+        traits = {name: fact for name, fact in traits.items() if name not in {"email", "phone"}}
+        yield visit.say(moment, kind="identify", path="/checkout", traits=traits, dirt=("lost_keys",))
+        return
     visit.user_id = visit.shopper.user_id
     if traits:
         yield visit.say(moment, kind="identify", path="/checkout", traits=traits, dirt=dirt)
 
 
-def _ordered(visit: Visit, invoice: Invoice, order: dict[str, Any]) -> Iterator[Timed]:
-    """The purchase itself, in whatever state it reaches the receiver, and sometimes once more."""
+def _ordered(visit: Visit, invoice: Invoice, order: dict[str, Any], dirt: tuple[str, ...]) -> Iterator[Timed]:
+    """The purchase itself: by the browser and then by the shop, or by the shop alone, in whatever state; sometimes once more.
+
+    `dirt` is what is the matter with the order, whoever reports it.
+    """
     number = invoice.number
-    properties, dirt = _soiled(number, order)
-    if draw(number, "server side") < SERVER_SIDE:
-        first = _from_server(visit, invoice, properties, dirt)
+    properties, soil = _soiled(number, order)
+    refunded = soon_refunded().get(number)
+    refund_first = refunded is not None and draw(number, "refunded first") < REFUNDED_FIRST
+    alone = refund_first or draw(number, "server side") < SERVER_SIDE
+    if alone:
+        first = _from_shop(visit, invoice, properties, dirt + soil, invoice.time)
     else:
-        first = visit.say(invoice.time, event="Order Completed", path="/checkout/thanks", properties=properties, dirt=dirt)
+        first = visit.say(invoice.time, event="Order Completed", path="/checkout/thanks", properties=properties, dirt=dirt + soil)
+        after = invoice.time + 2 * SECOND + pick(number, "shop after", 20 * SECOND)
+        moment, second = _from_shop(visit, invoice, order, (*dirt, "reported_twice"), after)
+        yield moment, msgspec.structs.replace(second, invoice=number, value=invoice.value)
+        yield from _pixels(visit, invoice, properties)
     moment, message = first
-    body, time_dirt = _wrong_time(number, message)
-    message = msgspec.structs.replace(message, body=body, invoice=number, value=invoice.value, dirt=message.dirt + time_dirt)
+    if refunded is not None and refund_first:
+        moment += refunded + 5 * MINUTE
+        message = msgspec.structs.replace(message, due_ms=visit.scene.due(moment), dirt=(*message.dirt, "refund_first"))
+    elif "late_batch" not in message.dirt:
+        body, time_dirt = _wrong_time(number, message)
+        message = msgspec.structs.replace(message, body=body, dirt=message.dirt + time_dirt)
+    message = msgspec.structs.replace(message, invoice=number, value=invoice.value)
     yield moment, message
     if draw(number, "double fire") < DIRT["double_fire"].share:
         later = moment + MINUTE + pick(number, "double fire after", 8 * MINUTE)
-        due = visit.clock.due(later)
-        again = {**body, "messageId": unique(f"{number}/again", "message id"), "timestamp": iso(due)}
+        due = visit.scene.due(later)
+        again = {**message.body, "messageId": unique(f"{number}/again", "message id"), "timestamp": iso(due)}
         yield (
             later,
             msgspec.structs.replace(message, due_ms=due, body=again, dirt=(*message.dirt, "double_fire")),
         )
 
 
-def _from_server(visit: Visit, invoice: Invoice, properties: dict[str, Any], dirt: tuple[str, ...]) -> Timed:
+@lru_cache(maxsize=1)
+def soon_refunded() -> dict[str, int]:
+    """Orders of which something is known to be taken back within a day -> how many milliseconds later the first time."""
+    soon: dict[str, int] = {}
+    for taken in shop.taken_back().values():
+        if taken.after < DAY:
+            soon[taken.order] = min(taken.after, soon.get(taken.order, DAY))
+    return soon
+
+
+def _from_shop(visit: Visit, invoice: Invoice, properties: dict[str, Any], dirt: tuple[str, ...], moment: int) -> Timed:
     """The purchase as the shop's server reports it: no page and no browser, but what the account knows."""
+    number = invoice.number
+    if properties.get("tax") or properties.get("shipping"):
+        soiled = "text_value" in dirt or "no_value" in dirt
+        if not soiled and draw(number, "net total") < DIRT["net_total"].share:
+            properties = {**properties, "total": properties["subtotal"]}
+            dirt += ("net_total",)
     traits, more = traits_of(visit.shopper, visit.key)
-    due = visit.clock.due(invoice.time)
-    body = _server_body(f"{invoice.number}/order", due, "Order Completed", properties, traits)
+    due = visit.scene.due(moment)
+    stamp = due
+    if "no_order_id" not in dirt and draw(number, "late batch") < DIRT["late_batch"].share:
+        stamp = due - 2 * HOUR - pick(number, "late by", 3 * HOUR)
+        dirt += ("late_batch",)
+    body = _server_body(f"{number}/order", stamp, "Order Completed", properties, traits)
     body["anonymousId"] = visit.browser.anonymous_id
-    body["userId"] = visit.user_id
+    body["userId"] = visit.shopper.user_id
     if "consent" in visit.context:
         body["context"]["consent"] = visit.context["consent"]
-    return invoice.time, Message(due_ms=due, wire="pipelines", body=body, dirt=visit.dirt + dirt + more)
+    return moment, Message(due_ms=due, wire="pipelines", source="shop", body=body, dirt=visit.dirt + dirt + more)
+
+
+def _pixels(visit: Visit, invoice: Invoice, properties: dict[str, Any]) -> Iterator[Timed]:
+    """What the script tag tells of the platforms' pixels on the thank-you page: which id each was given."""
+    order_id = properties.get("order_id")
+    if order_id in {None, "", "(not set)"} or draw(invoice.number, "pixel") >= PIXEL_BESIDE:
+        return
+    for platform, event in PIXELS.items():
+        kind = _one_of(f"{platform}/{invoice.number}", "pixel's id", ("pixel_other_id", "pixel_no_id"))
+        sent: dict[str, Any] = {"platform": platform, "event": event, "order_id": order_id}
+        if kind is None:
+            sent["event_id"] = f"{order_id}:order-completed"
+        elif kind == "pixel_other_id":
+            sent["event_id"] = unique(invoice.number, f"pixel of {platform}")
+        yield visit.say(
+            invoice.time + SECOND,
+            event="Pixel Sent",
+            path="/checkout/thanks",
+            properties=sent,
+            dirt=() if kind is None else (kind,),
+        )
+
+
+def _discounted(invoice: Invoice, order: dict[str, Any]) -> dict[str, Any]:
+    """The same order at the same price, which two coupons made out of two and a half times as much: exact, since 2.5 is."""
+    goods = invoice.value - Decimal(str(order["shipping"]))
+    products = [{**product, "price": float(Decimal(str(product["price"])) * _LIST)} for product in order["products"]]
+    discount = Decimal(str(order["discount"])) + goods * (_LIST - 1)
+    return {**order, "products": products, "discount": float(discount), "coupon": "WELCOME40,FRIENDS33"}
+
+
+_LIST = Decimal("2.5")
+
+
+def _not_bought(visit: Visit, invoice: Invoice, scene: Scene) -> Iterator[Timed]:
+    """Orders around this one that no advertisement led to: replacements, gifts, renewals and tests. Made up, all by the shop."""
+    number, line = invoice.number, _goods(invoice)[0]
+    one = msgspec.structs.replace(line, quantity=1)
+    nothing = {"total": 0, "subtotal": 0, "revenue": 0, "tax": 0, "shipping": 0, "discount": 0, "currency": shop.CURRENCY}
+    free = {**product_of(one), "price": 0}
+
+    def told(kind: str, moment: int, properties: dict[str, Any], value: Decimal = Decimal(0)) -> Timed:
+        due = scene.due(moment)
+        traits, dirt = traits_of(visit.shopper, f"{number}/{kind}")
+        body = _server_body(f"{number}/{kind}", due, "Order Completed", properties, traits)
+        body["userId"], body["anonymousId"] = visit.shopper.user_id, visit.browser.anonymous_id
+        made = Message(due_ms=due, wire="pipelines", source="shop", body=body, value=value, dirt=(*dirt, kind))
+        return moment, made
+
+    if draw(number, "replacement") < DIRT["replacement"].share:
+        properties = {**nothing, "order_id": f"{number}-R", "tags": ["replacement"], "products": [free]}
+        yield told("replacement", invoice.time + 3 * DAY, properties)
+    if draw(number, "gift") < DIRT["gift"].share:
+        worth = float(line.unit_price)
+        properties = {**nothing, "order_id": f"{number}-G", "discount": worth, "coupon": "CREATOR100", "tags": ["influencer"]}
+        yield told("gift", invoice.time + DAY, {**properties, "products": [product_of(one)]})
+    if invoice.customer is not None and line.unit_price and draw(number, "renewal") < DIRT["renewal"].share * 1.07:
+        value = line.unit_price
+        charge = {
+            **nothing,
+            "total": float(value),
+            "subtotal": float(value),
+            "revenue": float(value),
+            "products": [product_of(one)],
+        }
+        begun = scene.due(invoice.time + MINUTE)
+        start = _server_body(f"{number}/subscription", begun, "Subscription Started", {**charge, "subscription_id": number}, {})
+        start["userId"] = visit.shopper.user_id
+        if "consent" in visit.context:
+            start["context"]["consent"] = visit.context["consent"]
+        yield invoice.time + MINUTE, Message(due_ms=begun, wire="pipelines", source="shop", body=start, dirt=visit.dirt)
+        charge = {**charge, "order_id": f"{number}-S", "tags": ["Subscription Recurring Order"]}
+        yield told("renewal", invoice.time + 30 * DAY, charge, value)
+    if draw(number, "test order") < DIRT["test_order"].share:
+        moment = invoice.time + 10 * MINUTE
+        properties = {**order_properties(invoice), "order_id": f"TEST-{number}", "test": True}
+        body = _server_body(f"{number}/test", scene.due(moment), "Order Completed", properties, {"email": f"qa@{people.DOMAIN}"})
+        body["userId"] = "qa"
+        due = scene.due(moment)
+        made = Message(due_ms=due, wire="pipelines", source="shop", body=body, value=invoice.value, dirt=("test_order",))
+        yield moment, made
+
+
+def _flagged(invoice: Invoice, scene: Scene) -> Timed:
+    """The shop finds the order fraudulent, some minutes later."""
+    moment = invoice.time + 2 * MINUTE + pick(invoice.number, "flagged after", 7 * MINUTE)
+    due = scene.due(moment)
+    body = _server_body(f"{invoice.number}/flag", due, "Order Flagged", {"order_id": invoice.number, "reason": "fraud"}, {})
+    if invoice.customer is None:
+        body["anonymousId"] = "anonymous"
+    else:
+        body["userId"] = str(invoice.customer)
+    return moment, Message(due_ms=due, wire="pipelines", source="shop", body=body)
+
+
+def _crawled(invoice: Invoice, scene: Scene) -> Iterator[Timed]:
+    """A crawler looks at what was bought and puts something into a cart."""
+    key = f"c{invoice.number}"
+    shopper = msgspec.structs.replace(people.passer_by(key, invoice.country), email=None, advertising=None)
+    used = people.browser(shopper, 0)
+    used = msgspec.structs.replace(used, user_agent=CRAWLERS[pick(key, "crawler", len(CRAWLERS))], ttp=None)
+    visit = Visit(key, shopper, used, scene, known=False)
+    visit.dirt += ("bot",)
+    moment = invoice.time - 40 * MINUTE
+    lines = _goods(invoice)[:3]
+    yield visit.say(moment, kind="page", path=_path(lines[0]), referrer="", host=scene.client.landing)
+    for place, line in enumerate(lines):
+        product = {**product_of(line), "currency": shop.CURRENCY, "quantity": 1}
+        yield visit.say(moment + (1 + place) * SECOND, event="Product Viewed", path=_path(line), properties=product)
+    taken = {**product_of(lines[0]), "currency": shop.CURRENCY}
+    yield visit.say(moment + 5 * SECOND, event="Product Added", path=_path(lines[0]), properties=taken)
 
 
 def _server_body(key: str, due: int, event: str, properties: dict[str, Any], traits: dict[str, Any]) -> dict[str, Any]:
@@ -560,16 +801,16 @@ def _one_of(subject: str, about: str, kinds: tuple[str, ...]) -> str | None:
     return None
 
 
-def _passed_by(invoice: Invoice, order: dict[str, Any], clock: Clock) -> Iterator[Timed]:
+def _passed_by(invoice: Invoice, order: dict[str, Any], scene: Scene) -> Iterator[Timed]:
     """Somebody else looks at the same things; some fill a cart, fewer start to check out, none buys."""
     key = f"p{invoice.number}"
     shopper = people.passer_by(key, invoice.country)
-    visit = Visit(key, shopper, people.browser(shopper, 0), clock, known=False)
+    visit = Visit(key, shopper, people.browser(shopper, 0), scene, known=False)
     line = _goods(invoice)[-1]
     moment = invoice.time - 50 * MINUTE + pick(key, "moment", 20 * MINUTE)
     query, referrer = _landing(key)
     product = {**product_of(line), "currency": order["currency"]}
-    yield visit.say(moment, kind="page", path=_path(line), query=query, referrer=referrer)
+    yield visit.say(moment, kind="page", path=_path(line), query=query, referrer=referrer, host=scene.client.landing)
     yield visit.say(moment + 3 * SECOND, event="Product Viewed", path=_path(line), properties={**product, "quantity": 1})
     interest = draw(key, "interest")
     if interest < 0.35:
@@ -579,10 +820,10 @@ def _passed_by(invoice: Invoice, order: dict[str, Any], clock: Clock) -> Iterato
         yield from _identified(visit, moment + 6 * MINUTE)
 
 
-def _came_back(invoice: Invoice, order: dict[str, Any], shopper: Shopper, clock: Clock) -> Iterator[Timed]:
+def _came_back(invoice: Invoice, order: dict[str, Any], shopper: Shopper, scene: Scene) -> Iterator[Timed]:
     """The customer comes back within a day, fills a cart, starts to check out and leaves."""
     key = f"b{invoice.number}"
-    visit = Visit(key, shopper, people.browser(shopper, 0), clock, known=True)
+    visit = Visit(key, shopper, people.browser(shopper, 0), scene, known=True)
     line = _goods(invoice)[0]
     moment = invoice.time + 2 * HOUR + pick(key, "moment", 18 * HOUR)
     product = {**product_of(line), "currency": order["currency"]}
@@ -601,7 +842,7 @@ def _cart(key: str, lines: list[Line]) -> dict[str, Any]:
     }
 
 
-def _reused(invoice: Invoice, order: dict[str, Any], clock: Clock) -> Timed:
+def _reused(invoice: Invoice, order: dict[str, Any], scene: Scene) -> Timed:
     """Three weeks on, another visitor's purchase of one thing comes with this invoice's number."""
     key = f"r{invoice.number}"
     moment = invoice.time + 21 * DAY
@@ -614,15 +855,16 @@ def _reused(invoice: Invoice, order: dict[str, Any], clock: Clock) -> Timed:
         "products": [product_of(line)],
     }
     shopper = people.passer_by(key, invoice.country)
-    visit = Visit(key, shopper, people.browser(shopper, 0), clock, known=False)
+    visit = Visit(key, shopper, people.browser(shopper, 0), scene, known=False)
     visit.dirt += ("reused_order_id",)
     _, message = visit.say(moment, event="Order Completed", path="/checkout/thanks", properties=properties)
     return moment, msgspec.structs.replace(message, invoice=invoice.number, value=value)
 
 
-def _taken_back(invoice: Invoice, clock: Clock) -> Timed:
-    """A cancellation document: the shop's server tells what is given back, and cannot say for which order."""
-    due = clock.due(invoice.time)
+def _taken_back(invoice: Invoice, scene: Scene) -> Timed:
+    """A cancellation document: the shop's server tells what is given back, and for which order where only one can be meant."""
+    due = scene.due(invoice.time)
+    taken = shop.taken_back().get(invoice.number)
     properties: dict[str, Any] = {
         "credit_note": invoice.number,
         "total": float(-invoice.value),
@@ -633,9 +875,12 @@ def _taken_back(invoice: Invoice, clock: Clock) -> Timed:
     }
     traits: dict[str, Any] = {}
     dirt: tuple[str, ...] = ()
+    if taken is not None:
+        properties["order_id"] = taken.order
     if invoice.customer is not None:
         traits, dirt = traits_of(people.customer(invoice.customer, invoice.country), invoice.number)
-    event = "Order Cancelled" if draw(invoice.number, "cancelled") < CANCELLED else "Order Refunded"
+    partly = taken is not None and not taken.whole
+    event = "Order Cancelled" if not partly and draw(invoice.number, "cancelled") < CANCELLED else "Order Refunded"
     body = _server_body(invoice.number, due, event, properties, traits)
     if invoice.customer is None:
         body["anonymousId"] = "anonymous"
@@ -644,21 +889,23 @@ def _taken_back(invoice: Invoice, clock: Clock) -> Timed:
     return invoice.time, Message(
         due_ms=due,
         wire="pipelines",
+        source="shop",
         body=body,
         invoice=invoice.number,
         value=invoice.value,
-        dirt=(*dirt, "no_order_named"),
+        dirt=dirt if taken is not None else (*dirt, "no_order_named"),
     )
 
 
-def _booked(invoice: Invoice, clock: Clock) -> Timed:
+def _booked(invoice: Invoice, scene: Scene) -> Timed:
     """A write-off, a fee, a bad debt: booked as an order by 'anonymous'."""
-    due = clock.due(invoice.time)
+    due = scene.due(invoice.time)
     body = _server_body(invoice.number, due, "Order Completed", order_properties(invoice), {})
     body["anonymousId"] = "anonymous"
     return invoice.time, Message(
         due_ms=due,
         wire="pipelines",
+        source="shop",
         body=body,
         invoice=invoice.number,
         value=invoice.value,
@@ -749,6 +996,8 @@ def traits_of(shopper: Shopper, subject: str) -> tuple[dict[str, Any], tuple[str
     }
     if address:
         traits["address"] = address
+    if shopper.tags:
+        traits["tags"] = list(shopper.tags)
     return traits, tuple(dirt for dirt in (email_dirt, phone_dirt) if dirt)
 
 
@@ -759,7 +1008,7 @@ def iso(moment: int) -> str:
 
 def _goods(invoice: Invoice) -> list[Line]:
     """The lines a visitor can have looked at."""
-    return [line for line in invoice.lines if line.quantity > 0 and line.stock_code not in _NO_GOODS]
+    return [line for line in invoice.lines if line.quantity > 0 and line.stock_code not in shop.NO_GOODS]
 
 
 def _path(line: Line) -> str:
