@@ -52,6 +52,8 @@ class Deciding(Struct):
     pending: list[Pending] = field(default_factory=list)
     orders: dict[str, KnownOrder] = field(default_factory=dict)
     """Order key -> an order that this batch heard news of."""
+    covered: tuple[int, int] = (0, 0)
+    """(event, the match keys it carries): of the event in hand."""
     derived: dict[int, int] = field(default_factory=dict)
     """Journal position -> how many events were derived in it."""
 

@@ -187,7 +187,12 @@ def marked_test(event: Event) -> bool:
     return _marks_test(event.properties) or _marks_test(event.context)
 
 
+_MARKS = frozenset({"test", "test_event_code", "environment"})
+
+
 def _marks_test(said: dict[str, Any]) -> bool:
+    if _MARKS.isdisjoint(said):
+        return False
     if "test" in said and truth(said["test"]):
         return True
     if said.get("test_event_code"):

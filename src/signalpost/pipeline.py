@@ -236,7 +236,9 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
         work.state.tallies[tally] = work.state.tallies.get(tally, 0) + 1
         made.tallies[tally] = made.tallies.get(tally, 0) + 1
     # The keys there are when the event fires, not those that a later event adds while this one waits.
-    keys = (route.name, event.source, name, coverage.mask(signal))
+    if work.covered[0] != number:
+        work.covered = number, coverage.mask(signal)  # the same for every destination
+    keys = (route.name, event.source, name, work.covered[1])
     made.coverage[keys] = made.coverage.get(keys, 0) + 1
     if name in plan.holds:
         clock = ("held", route.name, clocks.bucket(plan.holds[name]))

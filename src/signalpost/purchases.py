@@ -126,19 +126,20 @@ def recognise(
     stated = total if total is not None else worth
     if stated is None:
         return "net" if revenue is not None else "subtotal" if subtotal is not None else ""
-    extra = (tax or _ZERO) + (shipping or _ZERO)
-    if not extra:
+    if not tax and not shipping:
         return ""
-    goods = [("net", revenue), ("subtotal", subtotal)]
-    if subtotal is not None and discount:
-        goods.append(("net", subtotal - discount))
+    extra = (tax or _ZERO) + (shipping or _ZERO)
+    for definition, goods in (("net", revenue), ("subtotal", subtotal)):
+        if goods is not None and stated == goods + extra:
+            return "gross"
+        if goods is not None and stated == goods:
+            return definition
+    less = discount or _ZERO
+    found = [] if subtotal is None or not less else [subtotal - less]
     priced = [item.price * item.quantity for item in order.items if item.price is not None and item.quantity is not None]
     if priced and len(priced) == len(order.items):
-        goods.append(("net", sum(priced, _ZERO) - (discount or _ZERO)))
-    known = [(definition, amount) for definition, amount in goods if amount is not None]
-    if any(stated == amount + extra for _, amount in known):
-        return "gross"
-    return next((definition for definition, amount in known if stated == amount), "")
+        found.append(sum(priced, _ZERO) - less)
+    return "gross" if any(stated == goods + extra for goods in found) else "net" if stated in found else ""
 
 
 # ---- the record of an order ------------------------------------------------------------------------------------------------
