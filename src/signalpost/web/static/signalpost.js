@@ -1,10 +1,9 @@
-// Signalpost: one event id for pixels and server, first-party click ids, nothing without consent. docs/reference/snippet.md
+// Signalpost: one event id for pixels and server, click ids kept, nothing without consent. See docs/reference/snippet.md
 (() => {
-"use strict";
-const script = document.currentScript, set = script ? script.dataset : {}, waiting = [], landed = {}, memory = {};
+const script = document.currentScript, set = script?.dataset ?? {}, waiting = [], landed = [], memory = {};
 let allowed = null; // not yet asked
 
-// Canonical event: [TikTok's name, the Pinterest tag's name]. Page views are the pixels' own business.
+// Event: [TikTok's name, the Pinterest tag's name]. Page views are the pixels' own.
 const NAMES = {
   "Order Completed": ["Purchase", "checkout"],
   "Checkout Started": ["InitiateCheckout", "initiatecheckout"],
@@ -17,11 +16,8 @@ const NAMES = {
   "Signed Up": ["CompleteRegistration", "signup"],
   "Lead Generated": ["Lead", "lead"],
 };
-const CLICKS = { ttclid: ["ttclid", 28], epik: ["_epik", 365] }; // in an address: [its cookie, days]
 
-const safely = (work) => (...given) => {
-  try { return work(...given); } catch { /* the shop goes on */ }
-};
+const safely = (work) => (...given) => { try { return work(...given); } catch { /* the shop goes on */ } };
 
 // Cookies, and this page's memory where they are refused.
 const keep = safely((name, value, days) => {
@@ -35,9 +31,11 @@ const cookie = safely((name) => {
 });
 const kept = (name) => cookie(name) || memory[name];
 
-const random = () => [Date.now(), Math.random(), Math.random()].map((n) => n.toString(36).slice(-11)).join("-");
+const random = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+// A template that was not filled must not give all orders one id.
 const orderId = (facts) => ["order_id", "orderId", "transaction_id", "order_number"]
-  .map((name) => String(facts[name] == null ? "" : facts[name]).trim()).find(Boolean);
+  .map((name) => String(facts[name] ?? "").trim())
+  .find((id) => id && !/^(null|none|undefined|nan|n\/a|[({<].*)$/i.test(id));
 const anonymous = () => {
   const id = (kept("ajs_anonymous_id") || kept("signalpost_id") || random()).replace(/"/g, "");
   keep("signalpost_id", id, 365);
@@ -48,12 +46,12 @@ const clicks = () => ({ ttclid: kept("ttclid"), epik: kept("_epik"), _ttp: kept(
 // To the hub: straight, or through the client the shop has.
 const send = safely((type, message) => {
   const client = window[set.client || "analytics"], now = new Date().toISOString();
-  if (!set.writeKey) return client && client[type](message.event, message.properties);
+  if (!set.writeKey) return client?.[type](message.event, message.properties);
   const body = JSON.stringify({
     ...message, writeKey: set.writeKey, messageId: random(), anonymousId: anonymous(), timestamp: now, sentAt: now,
     context: {
-      consent: { advertising: allowed }, library: { name: "signalpost.js", version: "1" },
-      page: { url: location.href, referrer: document.referrer },
+      consent: { advertising: allowed }, page: { url: location.href, referrer: document.referrer },
+      library: { name: "signalpost.js", version: "1" },
     },
   });
   // Plain text needs no preflight, and keepalive outlives the page.
@@ -65,24 +63,23 @@ const send = safely((type, message) => {
 const lines = (facts, id, price, quantity) => (facts.products || (facts.product_id ? [facts] : []))
   .map((each) => ({ [id]: each.product_id, [price]: each.price, [quantity]: each.quantity || 1 }));
 const PIXELS = {
-  tiktok: (name, event_id, worth, facts) => window.ttq.track(name, {
+  tiktok: (name, facts, event_id, worth) => window.ttq.track(name, {
     ...worth, content_type: "product", contents: lines(facts, "content_id", "price", "quantity"),
   }, { event_id }),
-  pinterest: (name, event_id, worth, facts) => window.pintrk("track", name, {
-    ...worth, event_id, order_id: orderId(facts),
-    line_items: lines(facts, "product_id", "product_price", "product_quantity"),
+  pinterest: (name, facts, event_id, worth) => window.pintrk("track", name, {
+    ...worth, event_id, order_id: orderId(facts), line_items: lines(facts, "product_id", "product_price", "product_quantity"),
   }),
 };
 const fire = safely((platform, event, facts, tries) => {
-  const { event_id, currency } = facts, order_id = orderId(facts), mark = platform + ":" + event_id;
-  const sent = (kept("signalpost_sent") || "").split("\n");
+  const { event_id, currency } = facts, mark = platform + ":" + event_id;
+  const order_id = NAMES["Order Completed"].includes(event) && orderId(facts);
+  const sent = (kept("signalpost_sent") ?? "").split("\n");
   // A thank-you page shown again is no news, and consent may be gone by now.
   if (!allowed || (order_id && sent.includes(mark))) return;
   if (!{ tiktok: window.ttq, pinterest: window.pintrk }[platform]) {
     return tries && setTimeout(fire, 500, platform, event, facts, tries - 1);
   }
-  const value = [facts.value, facts.total, facts.revenue].find((each) => each != null);
-  PIXELS[platform](event, event_id, { value, currency }, facts);
+  PIXELS[platform](event, facts, event_id, { value: facts.value ?? facts.total ?? facts.revenue, currency });
   if (!order_id) return;
   keep("signalpost_sent", [...sent, mark].slice(-10).join("\n"), 30);
   send("track", { event: "Pixel Sent", properties: { platform, event, event_id, order_id } });
@@ -90,16 +87,16 @@ const fire = safely((platform, event, facts, tries) => {
 const tell = (event, facts) => {
   send("track", { event, properties: { ...clicks(), ...facts } });
   Object.keys(PIXELS).forEach((platform, i) => {
-    const name = (NAMES[event] || [])[i];
-    if (name && (set.pixels || "tiktok pinterest").includes(platform)) fire(platform, name, facts, 120);
+    const name = NAMES[event]?.[i];
+    if (name && (set.pixels ?? "tiktok pinterest").includes(platform)) fire(platform, name, facts, 120);
   });
 };
 
 const calls = {
   track: (event, given = {}) => {
-    const order = event === "Order Completed" && orderId(given);
-    // The server makes a purchase's id in the same way: a webhook that saw no browser agrees with the pixel.
-    const facts = { ...given, event_id: given.event_id || (order ? order + ":order-completed" : random()) };
+    // The server makes the same of an order id, so a webhook agrees with the pixel.
+    const order = event === "Order Completed" && orderId(given), made = order ? order + ":order-completed" : random();
+    const facts = { ...given, event_id: given.event_id || made };
     if (allowed) tell(event, facts);
     if (allowed === null) waiting.push([event, facts]);
     return facts.event_id;
@@ -110,20 +107,24 @@ const calls = {
     const before = allowed, held = waiting.splice(0);
     allowed = granted === true;
     if (allowed) {
-      for (const name in landed) keep(CLICKS[name][0], landed[name], CLICKS[name][1]);
+      landed.forEach((each) => keep(...each));
       return held.forEach((each) => tell(...each));
     }
     if (before && set.writeKey) send("identify"); // the hub must know: orders also come without a browser
     ["ttclid", "_epik", "signalpost_id", "signalpost_sent"].forEach((name) => keep(name, "", 0));
   },
 };
-safely(() => new URLSearchParams(location.search).forEach((value, name) => {
-  if (CLICKS[name] && value.length <= 1024 && !/^[{[<%$]|^__|\s/.test(value)) landed[name] = value;
-}))();
+safely(() => {
+  const query = new URLSearchParams(location.search);
+  [["ttclid", "ttclid", 28], ["epik", "_epik", 365]].forEach(([name, cookie, days]) => {
+    const value = query.get(name);
+    if (value?.length <= 1024 && !/^[{[<%$]|^__|\s/.test(value)) landed.push([cookie, value, days]);
+  });
+})();
 for (const name in calls) calls[name] = safely(calls[name]);
 calls.push = safely((call) => calls[call[0]](...call.slice(1)));
 const early = window.signalpost; // calls made before this was loaded
 window.signalpost = calls;
 if (set.consent === "granted") calls.consent(true);
-if (Array.isArray(early)) early.forEach(calls.push);
+early?.forEach?.(calls.push);
 })();
