@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from signalpost import __version__, cli_platforms, cli_run, cli_why, cli_workspace
+from signalpost import __version__, cli_platforms, cli_report, cli_run, cli_why, cli_workspace
 from signalpost.cli_say import Misuse, complain, say
 from signalpost.errors import SignalpostError
 
@@ -84,3 +84,4 @@ application.command()(cli_why.why)
 application.command("send-test")(cli_run.send_test)
 application.command("replay")(cli_run.replay_signals)
 application.command()(cli_run.bench)
+application.command("report")(cli_report.report_week)

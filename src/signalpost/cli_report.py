@@ -1,3 +1,57 @@
-"""The command that writes the week's report."""
+"""`signalpost report`: the week on one page for the paid team."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+from rich.text import Text
+
+from signalpost import config, report
+from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
+from signalpost.processing import now_ms
+from signalpost.store.database import Database
+
+
+def report_week(
+    file: File = Path(config.FILE),
+    week: Annotated[str | None, typer.Option(metavar="WEEK", help="An ISO week such as 2026-W47, or `this` or `last`.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=report.MOST_DAYS, help="The last days, today among them; 7 without either option.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write it; signal-report-DAY.html without it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the week's report for the paid team: one HTML page that needs nothing else, to mail or to print."""
+    workspace = workspace_at(file)
+    if week is not None and days is not None:
+        raise Misuse("--week and --days both say which time: give one of them.")
+    period = _period(week, days or 7, ZoneInfo(workspace.timezone))
+    database = Database(workspace.database)
+    try:
+        made = database.look(lambda connection: report.gather(connection, workspace, period, now_ms()))
+    finally:
+        database.close()
+    if as_json:
+        say_json(msgspec.to_builtins(made))
+        return
+    path = out or Path(f"signal-report-{period.days[-1].day}.html")
+    try:
+        path.write_text(report.page(made), "utf-8")
+    except OSError as error:
+        raise Misuse(f"{path} cannot be written: {error.strerror}.") from error
+    say(Text(made.summary), f"Written to {path}.")
+
+
+def _period(week: str | None, days: int, zone: ZoneInfo) -> report.Period:
+    if week is None:
+        return report.period_of_days(days, zone, now_ms())
+    found = report.period_of_week(week, zone, now_ms())
+    if found is None:
+        raise Misuse(f"{week} is no week that has begun: write it as 2026-W47, or `this` or `last`.")
+    return found

@@ -18,7 +18,7 @@ from msgspec import Struct
 from signalpost import clocks, coverage, doubles, gates, masking, purchases
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
-from signalpost.store import story
+from signalpost.store import findings, quality, rollouts, story, views
 from signalpost.store.database import Connection, Row
 
 PURCHASE = "Order Completed"
@@ -38,8 +38,6 @@ AFTER = {
 }
 """`notices.what` of orders that went wrong when the platform already had them, in words."""
 
-MOST_FINDINGS = 500
-MOST_MARKS = 60
 TOGETHER = 500
 """Orders whose verdicts are read in one go."""
 
@@ -47,7 +45,6 @@ ZERO = Decimal(0)
 HOUR = 3_600_000
 
 _record = msgspec.json.Decoder(purchases.Record)
-_examples = msgspec.json.Decoder(list[int])
 
 
 def title(destination: str, workspace: Workspace) -> str:
@@ -151,6 +148,8 @@ class Noticed(Struct, frozen=True, kw_only=True):
     what: str
     gate: str
     """The gate's name; empty for what happened after sending."""
+    sentence: str
+    """The gate's condition in words; empty when the workspace file has it no more."""
     name: str
     currency: str
     signals: int
@@ -171,6 +170,7 @@ class Noticed(Struct, frozen=True, kw_only=True):
 def noticed(connection: Connection, since: int, until: int, all_of: Passed, workspace: Workspace) -> list[Noticed]:
     """Notices of a period, the dearest first."""
     made = []
+    conditions = {rule.name: rule.sentence for rule in gates.rules(workspace)}
     for destination, what, detail, name, currency, signals, units, millionths, last in connection.rows(
         "report_notices", since, until
     ):
@@ -181,6 +181,7 @@ def noticed(connection: Connection, since: int, until: int, all_of: Passed, work
                 platform=title(destination, workspace),
                 what=what,
                 gate=detail,
+                sentence=conditions.get(detail, ""),
                 name=name,
                 currency=currency,
                 signals=int(signals),
@@ -314,7 +315,6 @@ class Marker(Struct, frozen=True, kw_only=True):
     """Something that was seen for the first time: what may stand behind a change."""
 
     at: int
-    kind: str
     event: int
     sentence: str
 
@@ -322,106 +322,63 @@ class Marker(Struct, frozen=True, kw_only=True):
 def markers(connection: Connection, since: int, until: int) -> list[Marker]:
     """What was new in a period, newest first."""
     return [
-        Marker(at=at, kind=kind, event=event, sentence=masking.text(_new(kind, source, name, value, detail)))
-        for kind, source, name, value, at, event, detail in connection.rows("report_marks", since, until, MOST_MARKS)
+        Marker(at=mark.at, event=mark.event, sentence=masking.text(f"{mark.sentence[:1].upper()}{mark.sentence[1:]}."))
+        for mark in quality.marks(connection, since, until)
     ]
 
 
-def _new(kind: str, source: str, name: str, value: str, detail: str) -> str:
-    if kind == "library":
-        return f"{source} began to speak through {name} {value}".strip() + "."
-    if kind == "host":
-        return f"{source} sent events from {value} for the first time."
-    if kind == "property":
-        return f"{source} sent `{value}` with {name} for the first time."
-    if kind == "revision":
-        return f"The workspace file changed{f': {detail}' if detail else ''} (revision {value[:8]})."
-    return f"{kind} {value} of {source} was new."
-
-
-class View(Struct, frozen=True, kw_only=True):
-    """What a platform itself said of one of its events on one day."""
+class Beside(Struct, frozen=True, kw_only=True):
+    """What a platform says it received of one of its events, beside what it accepted from us."""
 
     destination: str
     platform: str
-    what: str
-    name: str
-    """The platform's event."""
-    day: str
-    at: int
-    value: Any
+    event: str
+    """The platform's name."""
+    ours: int
+    server: int | None
+    browser: int | None
+    total: int | None
 
 
-def views(connection: Connection, first: str, last: str, workspace: Workspace) -> list[View]:
-    """What the platforms said of these days (YYYY-MM-DD, UTC, both included)."""
+def beside(connection: Connection, first: str, last: str, since: int, until: int, workspace: Workspace) -> list[Beside]:
+    """The platforms' counts of some days (YYYY-MM-DD, UTC, both included), which are [since, until) in epoch ms."""
+    ours = {(destination, event): int(many) for destination, event, many in connection.rows("report_taken", since, until)}
+    theirs: dict[tuple[str, str], list[views.Received]] = {}
+    for each in views.received(connection, first, last):
+        theirs.setdefault((each.destination, each.event), []).append(each)
     return [
-        View(
+        Beside(
             destination=destination,
             platform=title(destination, workspace),
-            what=what,
-            name=name,
-            day=day,
-            at=at,
-            value=msgspec.json.decode(value),
+            event=event,
+            ours=ours.get((destination, event), 0),
+            server=_sum(each.server for each in days),
+            browser=_sum(each.browser for each in days),
+            total=_sum(each.total for each in days),
         )
-        for destination, what, name, day, at, value in connection.rows("report_views", first, last)
+        for (destination, event), days in sorted(theirs.items())
     ]
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """None when the platform never said."""
+    said = [each for each in counts if each is not None]
+    return sum(said) if said else None
+
+
+def qualities(connection: Connection, first: str, last: str) -> list[views.Score]:
+    """The platforms' own scores, of each event as last asked in these days."""
+    latest = {(each.destination, each.event): each for each in views.scores(connection, first, last)}
+    return list(latest.values())
 
 
 # ---- findings --------------------------------------------------------------------------------------------------------------
 
 
-class Found(Struct, frozen=True, kw_only=True):
-    """One finding, as it was opened."""
-
-    id: int
-    kind: str
-    subject: str
-    severity: str
-    sentence: str
-    advice: str
-    share: Decimal | None
-    money: Decimal | None
-    currency: str | None
-    examples: list[int]
-    link: str
-    since: int
-    seen_at: int
-    closed_at: int | None
-
-
-def findings(connection: Connection, since: int, until: int) -> list[Found]:
-    """Findings that were open at some time of a period, the worst and dearest first."""
-    made = []
-    for row in connection.rows("report_findings", until, since, MOST_FINDINGS):
-        number, kind, subject, severity, sentence, advice, share, money, currency, examples, link, opened, seen_at, closed_at = (
-            row
-        )
-        made.append(
-            Found(
-                id=number,
-                kind=kind,
-                subject=subject,
-                severity=severity,
-                sentence=masking.text(sentence),
-                advice=masking.text(advice),
-                share=None if share is None else Decimal(share),
-                money=None if money is None else Decimal(money),
-                currency=currency,
-                examples=_examples.decode(examples),
-                link=link,
-                since=opened,
-                seen_at=seen_at,
-                closed_at=closed_at,
-            )
-        )
-    return sorted(made, key=lambda each: (-(each.money or ZERO), each.severity != "problem", -each.since, each.id))
-
-
-def at_stake(found: Iterable[Found]) -> dict[str, Decimal]:
-    """Currency -> money at stake in these findings."""
+def at_stake(kept: Iterable[findings.Kept]) -> dict[str, Decimal]:
+    """Currency -> money at stake in these findings, the most first."""
     stakes: dict[str, Decimal] = {}
-    for each in found:
+    for each in (one.finding for one in kept):
         if each.money and each.currency:
             stakes[each.currency] = stakes.get(each.currency, ZERO) + each.money
     return dict(sorted(stakes.items(), key=lambda stake: -stake[1]))
@@ -447,22 +404,22 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 def standings(connection: Connection, workspace: Workspace) -> list[Standing]:
     """Every destination that has a rollout."""
-    known = {destination: (int(stage), since, held) for destination, stage, since, held in connection.rows("report_rollouts")}
+    known = rollouts.standings(connection)
     made = []
     for name, destination in workspace.destinations.items():
         if not destination.rollout:
             continue
-        stage, since, held = known.get(name, (0, None, ""))
-        stage = min(stage, len(destination.rollout) - 1)
+        standing = known.get(name)
+        stage = min(standing.stage, len(destination.rollout) - 1) if standing else 0
         made.append(
             Standing(
                 destination=name,
                 platform=title(name, workspace),
                 stage=stage + 1,
                 stages=len(destination.rollout),
-                since=since,
+                since=standing.since if standing else None,
                 sends=[event for each in destination.rollout[: stage + 1] for event in each.send],
-                held=masking.text(held),
+                held=masking.text(standing.held) if standing else "",
                 last=stage + 1 == len(destination.rollout),
             )
         )

@@ -46,16 +46,7 @@ SELECT clock, name, bucket, sum(signals) FROM clocks WHERE hour >= ? AND hour < 
 SELECT destination, source, name, keys, sum(signals) FROM coverage WHERE hour >= ? AND hour < ?
 GROUP BY destination, source, name, keys
 
--- name: report_marks (newest first)
-SELECT kind, source, name, value, at, event, detail FROM marks WHERE at >= ? AND at < ? ORDER BY at DESC, kind, source, value LIMIT ?
-
--- name: report_findings (open at the end of a period, or closed in it)
-SELECT id, kind, subject, severity, sentence, advice, share, money, currency, examples, link, since, seen_at, closed_at
-FROM findings WHERE since < ? AND (closed_at IS NULL OR closed_at >= ?) ORDER BY since DESC, id DESC LIMIT ?
-
--- name: report_views (days as YYYY-MM-DD, both of them included)
-SELECT destination, what, name, day, at, value FROM platform_views WHERE day >= ? AND day <= ? ORDER BY destination, what, name, day
-
--- name: report_rollouts
-SELECT destination, stage, since, held FROM rollouts
-
+-- name: report_taken (accepted signals of the events received in a period, by the platform's name)
+SELECT l.destination, l.platform_event, count(*) FROM events e JOIN ledger l ON l.event = e.id
+WHERE e.received_at >= ? AND e.received_at < ? AND l.verdict IN ('accepted', 'warned') AND l.platform_event IS NOT NULL
+GROUP BY l.destination, l.platform_event
