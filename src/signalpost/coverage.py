@@ -278,9 +278,9 @@ LEARNED = 7
 """Days with signals that a baseline needs at least: fewer do not show how much days differ."""
 LEAST = 30
 """Signals that a baseline, and what is compared with it, need at least: fewer may be one person's visit."""
-ALARM = 12.5
+ALARM = 9.0
 """The evidence (log of the likelihood ratio, less what signals that hang together add) from which a drop is called real:
-five standard deviations. docs/leaks/match-keys.md has what this costs in delay and in false alarms, as measured."""
+a little over four standard deviations. docs/leaks/match-keys.md has what this costs in delay and in false alarms, as measured."""
 RECOVERED = 4.5
 """The evidence of a rise after which a drop is over: three standard deviations."""
 
