@@ -41,7 +41,7 @@ Why = Literal[
 ]
 
 ADVICE: Mapping[Why, str] = {
-    "no_pixel": "Nothing to do. If the shop does have a pixel, say so under `pixel` of the destination.",
+    "no_pixel": "Nothing to do. If the shop does have a pixel, say so under `browser_pixel` of the destination.",
     "server_not_counted": "The ledger says why the server's copy did not count; the pixel's does.",
     "not_yet_answered": "Look again when the platform has answered.",
     "other_id": "Give pixel and server one id: the script tag does it, or name the property that holds it under `event_id`.",
@@ -226,8 +226,8 @@ def predict_order(
 ) -> Prediction:
     """One order on one destination.
 
-    `platform` is the destination's type, `name` the canonical event, `pixel` its `pixel` option, `reported` what the browser
-    told (`record.pixels.get(platform)`: event id, "" for none, and epoch ms). What was reported goes before what is configured.
+    `platform` is the destination's type, `name` the canonical event, `pixel` the destination's option `browser_pixel`, `reported`
+    what the browser told (`record.pixels.get(platform)`: event id, "" for none, and epoch ms), which goes before the option.
     """
     if reported is not None:
         event_id, sent = reported

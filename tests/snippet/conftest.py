@@ -96,13 +96,16 @@ class Visit:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page
 
-    def tag(self, **data: str) -> str:
+    def tag(self, **data: str | None) -> str:
         """The script tag with its attributes."""
-        attributes = {"data-write-key": WRITE_KEY, **{f"data-{name.replace('_', '-')}": text for name, text in data.items()}}
+        attributes: dict[str, str | None] = {
+            "data-write-key": WRITE_KEY,
+            **{f"data-{name.replace('_', '-')}": text for name, text in data.items()},
+        }
         written = "".join(f' {name}="{text}"' for name, text in attributes.items() if text is not None)
         return f'<script src="{self.hub.url}/signalpost.js"{written}></script>'
 
-    def go(self, script: str = "", *, path: str = "/", query: str = "", before: str = "", **data: str) -> Page:
+    def go(self, script: str = "", *, path: str = "/", query: str = "", before: str = "", **data: str | None) -> Page:
         """Open a page of the shop with stub pixels, the tag, and a script of its own after it."""
         self.site.pages[path] = f"{STUBS}<script>{before}</script>{self.tag(**data)}<script>{script}</script>"
         self.page.goto(f"{self.site.url}{path}{query}")

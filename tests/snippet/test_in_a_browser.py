@@ -187,8 +187,9 @@ def test_a_thank_you_page_shown_again_fires_no_pixel(visit: Visit) -> None:
 def test_the_shop_s_own_client_carries_the_event(visit: Visit) -> None:
     """Without a write key the event goes through the shop's client, with the id and the click ids in its properties."""
     stub = "window.sent = []; window.cioanalytics = {track: (name, facts) => sent.push([name, facts])};"
-    tag = {"write_key": None, "client": "cioanalytics", "consent": "granted"}
-    visit.go(f"loadPixels(); {BUY}", before=stub, query=f"?ttclid={CLICK}", **tag)  # type: ignore[arg-type]
+    visit.go(
+        f"loadPixels(); {BUY}", before=stub, query=f"?ttclid={CLICK}", write_key=None, client="cioanalytics", consent="granted"
+    )
     visit.said("pinterest", 1)
     sent = json.loads(visit.page.evaluate("JSON.stringify(sent)"))
     assert [name for name, _ in sent] == ["Order Completed", "Pixel Sent", "Pixel Sent"]
