@@ -45,7 +45,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     serve          all of it with one command
     report         the week on one page for the paid team
     replay         sending again what was refused or never answered
-    trial          one test event to a platform, the answer explained
+    trial          a test person's cart and purchase to a platform, held against what was promised
     starter        a first workspace file
     platforms      strict emulators of the two platforms
     samples        a real shop's year, for the demo and the tests

@@ -86,7 +86,7 @@ def send_test(
     file: WorkspaceOption = Path(config.FILE),
     as_json: AsJson = False,
 ) -> None:
-    """Check a destination's credentials and send it one test-mode purchase; exit code 1 if it was not taken."""
+    """Send a test person's cart and purchase in test mode and check what went out; exit code 1 when a check fails."""
     workspace = workspace_at(file)
     _known_destination(workspace, destination)
     told = asyncio.run(trial.run(workspace, destination, now_ms()))
@@ -94,12 +94,28 @@ def send_test(
         say_json(msgspec.to_builtins(told))
     else:
         say(Text(f"Credentials: {told.credentials_sentence}", style="green" if told.credentials else "red"))
-        if told.sent is not None:
-            say("Sent in test mode:", json.dumps(told.sent, indent=2, ensure_ascii=False))
-            good = told.verdict in {"accepted", "warned"}
-            say(Text(f"{str(told.verdict).capitalize()}: {told.sentence}", style="green" if good else "red"))
-    if told.verdict not in {"accepted", "warned"}:
+        _print_trial(told)
+    if not told.passed:
         raise typer.Exit(1)
+
+
+def _print_trial(told: trial.Trial) -> None:
+    if not told.credentials:
+        return
+    for sent in told.sent:
+        say(f"{sent.event}, sent in test mode:", json.dumps(sent.request, indent=2, ensure_ascii=False))
+    table = Table(title=f"Test of {told.destination}")
+    for column in ("event", "check", "", "what was found"):
+        table.add_column(column)
+    for check in told.checks:
+        word, style = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("note", "yellow")}[check.passed]
+        table.add_row(check.event, check.what, Text(word, style=style), Text(check.sentence))
+    Console().print(table)
+    failed = sum(check.passed is False for check in told.checks)
+    if failed:
+        say(Text(f"{failed} of {len(told.checks)} checks failed.", style="bold red"))
+    else:
+        say(Text(f"All is as the workspace file promises; {told.destination} counts none of it.", style="green"))
 
 
 def _known_destination(workspace: config.Workspace, name: str) -> None:

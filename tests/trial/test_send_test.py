@@ -23,7 +23,8 @@ workspace: shop
 environment: production
 currency: EUR
 country: DE
-order_value: gross
+order_value: {definition}
+{gates}
 sources:
   web: {{type: pipelines, write_key: web-key}}
 destinations:
@@ -35,7 +36,7 @@ destinations:
     {test_code}
   pinterest:
     type: pinterest
-    endpoint: {url}
+    {pinterest}endpoint: {url}
     ad_account: "{account}"
     access_token: ${{PINTEREST_TOKEN}}
 """
@@ -52,6 +53,9 @@ def send(tmp_path: Path, platforms: Client) -> Send:
             "pixel": settings.tiktok_pixels[0],
             "account": settings.pinterest_ad_account_id,
             "test_code": "test_code: TEST12345",
+            "definition": "gross",
+            "gates": "",
+            "pinterest": "",
         }
         (tmp_path / "signalpost.yaml").write_text(WORKSPACE.format(**{**right, **changes}), "utf-8")
         given = {"TIKTOK_TOKEN": settings.tiktok_token, "PINTEREST_TOKEN": settings.pinterest_token, **(tokens or {})}
@@ -72,7 +76,8 @@ def told(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:
     """What the command printed as JSON; nothing else was printed, and it ended with this code."""
     assert (code, "") == (done.returncode, done.stderr)
     answer: dict[str, Any] = json.loads(done.stdout)
-    assert {"destination", "credentials", "credentials_sentence", "sent", "verdict", "sentence"} == set(answer)
+    assert {"destination", "credentials", "credentials_sentence", "passed", "checks", "sent"} == set(answer)
+    assert answer["passed"] is (code == 0)
     return answer
 
 
@@ -85,20 +90,81 @@ def uncounted(platforms: Client, destination: str, **query: str) -> dict[str, An
 
 @pytest.mark.parametrize("destination", BOTH)
 def test_a_good_destination_takes_the_test_and_does_not_count_it(send: Send, platforms: Client, destination: str) -> None:
-    """With good credentials a purchase is accepted in the platform's test mode; nothing is received as real."""
+    """With good credentials a cart and a purchase are accepted in the platform's test mode; nothing is received as real."""
     answer = told(send(destination, "--json"), 0)
     assert answer["credentials"] is True
-    assert answer["verdict"] == "accepted"
-    assert answer["sent"]["event_id"].startswith("signalpost-test-")
-    outcomes = {seen["event_id"]: seen["outcome"] for seen in uncounted(platforms, destination, detail="true")["latest"]}
-    assert "tested" == outcomes[answer["sent"]["event_id"]]
-    assert set(outcomes.values()) <= {"tested", "refused"}, "the check of the credentials is no real event either"
+    assert [(sent["event"], sent["verdict"]) for sent in answer["sent"]] == [
+        ("Product Added", "accepted"),
+        ("Order Completed", "accepted"),
+    ]
+    latest = {seen["event_id"]: seen for seen in uncounted(platforms, destination, detail="true")["latest"]}
+    for sent in answer["sent"]:
+        received = latest[sent["request"]["event_id"]]
+        assert ("tested", sent["request"]) == (received["outcome"], received["event"])
+    assert {seen["outcome"] for seen in latest.values()} <= {"tested", "refused"}, "nor is the check of the credentials real"
 
     done = send(destination)
     assert (0, "") == (done.returncode, done.stderr)
-    assert "Sent in test mode:" in done.stdout
-    assert "Accepted: " in done.stdout.splitlines()[-1]
-    assert uncounted(platforms, destination)["tested"] >= 2
+    assert "Order Completed, sent in test mode:" in done.stdout
+    assert "as the workspace file promises" in done.stdout.splitlines()[-1]
+    assert uncounted(platforms, destination)["tested"] >= 4
+
+
+def found(answer: dict[str, Any], event: str) -> dict[str, tuple[bool | None, str]]:
+    """What was checked of an event: check -> (passed, sentence)."""
+    return {check["what"]: (check["passed"], check["sentence"]) for check in answer["checks"] if check["event"] == event}
+
+
+@pytest.mark.parametrize("destination", BOTH)
+@pytest.mark.parametrize(("definition", "worth"), [("gross", "125"), ("net", "100")])
+def test_what_was_sent_is_held_against_the_workspace_file(send: Send, destination: str, definition: str, worth: str) -> None:
+    """Name, value, currency, order id, event id, time, items, keys, deduplication and the answer are each a check that passes."""
+    answer = told(send(destination, "--json", definition=definition), 0)
+    purchase, cart = found(answer, "Order Completed"), found(answer, "Product Added")
+    title = {"tiktok": "TikTok", "pinterest": "Pinterest"}[destination]
+    common = {"event name", "event id", "time", "value", "currency", "items", "match keys", f"{title}'s answer"}
+    assert set(cart) == common
+    assert set(purchase) == common | {"order id", "told twice"}
+    assert {passed for passed, _ in (*cart.values(), *purchase.values())} == {True}
+    assert purchase["value"][1] == f"{worth}, as promised."
+    (note,) = [check for check in answer["checks"] if check["passed"] is None]
+    assert "repeats nothing" in note["sentence"]
+
+
+def test_a_rule_that_holds_the_purchase_back_fails_the_test(send: Send, platforms: Client) -> None:
+    """What a gate withholds is said with the gate's own sentence, the exit code is 1; a cart that is not mapped is a note."""
+    mapped = "events: {Order Completed: checkout}\n    "
+    answer = told(
+        send("pinterest", "--json", pinterest=mapped, gates="gates:\n- {reason: big orders, when: {order.value: {gt: 50}}}"), 1
+    )
+    (passed, sentence) = found(answer, "Order Completed")["sent at all"]
+    assert passed is False
+    assert sentence == "It is withheld (gate:big_orders): order value is above 50."
+    assert found(answer, "Product Added")["sent at all"][0] is None
+    assert answer["sent"] == []
+    assert 0 == uncounted(platforms, "pinterest", event="checkout")["tested"]
+
+
+def test_a_property_of_ones_own_is_a_note(send: Send) -> None:
+    """Where the workspace fills the value by itself, the definition promises nothing of it."""
+    answer = told(send("pinterest", "--json", pinterest="properties: {value: properties.tax}\n    "), 0)
+    assert found(answer, "Order Completed")["value"] == (
+        None,
+        "`properties` of this destination fills it from properties.tax: 15.",
+    )
+
+
+def test_a_paused_destination_can_be_tested(send: Send) -> None:
+    """The pause says when to send, not what: the test goes out all the same. So it does where advertising needs consent."""
+    answer = told(send("pinterest", "--json", pinterest="paused: true\n    ", gates="consent: {unknown: denied}"), 0)
+    assert len(answer["sent"]) == 2
+
+
+def test_a_refusal_of_the_platform_fails_the_test(send: Send, platforms: Client) -> None:
+    """An event that the platform fails is a failed check with its sentence."""
+    platforms.fault("partial", platform="pinterest", events=["checkout"])
+    answer = told(send("pinterest", "--json"), 1)
+    assert found(answer, "Order Completed")["Pinterest's answer"][0] is False
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -122,7 +188,7 @@ def test_what_is_wrong_is_said_in_one_sentence(
     assert "wrong-token" not in line
 
     answer = told(send(destination, "--json", **wrong), 1)
-    assert (False, None, None) == (answer["credentials"], answer["sent"], answer["verdict"])
+    assert (False, [], []) == (answer["credentials"], answer["sent"], answer["checks"])
     assert 0 == uncounted(platforms, destination)["tested"]
 
 
@@ -153,8 +219,10 @@ def test_a_test_without_an_answer_does_not_blame_the_credentials(send: Send, pla
     platforms.fault("reset", platform="tiktok", scope="events")
     advertiser = platforms.settings.tiktok_advertiser_id
     answer = told(send("tiktok", "--json", test_code=f'test_code: TEST12345\n    advertiser: "{advertiser}"'), 1)
-    assert (True, "unknown") == (answer["credentials"], answer["verdict"])
-    assert "broke" in answer["sentence"]
+    assert answer["credentials"] is True
+    assert {"unknown"} == {sent["verdict"] for sent in answer["sent"]}
+    assert "broke" in answer["sent"][0]["sentence"]
+    assert found(answer, "Order Completed")["TikTok's answer"][0] is False
 
 
 def test_tiktok_needs_a_test_code(send: Send, platforms: Client) -> None:

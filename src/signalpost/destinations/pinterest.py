@@ -603,7 +603,7 @@ destination: Final = Destination(
         items="custom_data.contents",
     ),
     answer_says="Pinterest answers for each event whether it was processed and repeats nothing of it, so what is compared is "
-    "the request it answered. Test events show nowhere in Ads Manager.",
+    "the request it answered. Of a test event it stores nothing.",
     views=(
         View(
             what="event_quality_score",
