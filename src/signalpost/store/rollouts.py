@@ -81,6 +81,16 @@ def figures(connection: Connection, destination: Destination, standing: Standing
     )
 
 
+def kept_back(connection: Connection, standing: Standing) -> dict[str, dict[str, int]]:
+    """What the rollout withheld since the stage began: `not_yet_rolled_out` or `over_cap` -> event -> signals."""
+    found: dict[str, dict[str, int]] = {"not_yet_rolled_out": {}, "over_cap": {}}
+    since = standing.since - standing.since % MINUTE
+    for event, _, reason, _, signals in connection.rows("rollout_verdicts", standing.destination, since):
+        if reason in found:
+            found[reason][event] = found[reason].get(event, 0) + int(signals)
+    return found
+
+
 def advance_all(connection: Connection, workspace: Workspace, now: int) -> list[Change]:
     """Look at every rollout once: begin, advance, hold, free or end it, with an audit line each; in the caller's transaction.
 
