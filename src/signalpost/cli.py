@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from signalpost import __version__, cli_platforms, cli_report, cli_run, cli_why, cli_workspace
+from signalpost import __version__, cli_platforms, cli_quality, cli_report, cli_rollout, cli_run, cli_why, cli_workspace
 from signalpost.cli_say import Misuse, complain, say
 from signalpost.errors import SignalpostError
 
@@ -81,7 +81,10 @@ application.command("map")(cli_platforms.map_messages)
 application.command()(cli_run.serve)
 application.command()(cli_run.demo)
 application.command()(cli_why.why)
+application.command()(cli_quality.doctor)
+application.command()(cli_quality.findings)
 application.command("send-test")(cli_run.send_test)
 application.command("replay")(cli_run.replay_signals)
 application.command()(cli_run.bench)
 application.command("report")(cli_report.report_week)
+application.add_typer(cli_rollout.application, name="rollout")

@@ -17,7 +17,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from signalpost import clocks, doubles, gates, purchases, vocabulary
+from signalpost import clocks, coverage, doubles, gates, purchases, vocabulary
 from signalpost.config import Destination, Workspace, duration
 from signalpost.destinations import CATALOG
 from signalpost.events import Claim
@@ -218,21 +218,6 @@ class Sample(Struct, frozen=True):
     sentence: str = ""
 
 
-class Drop(Struct, frozen=True, kw_only=True):
-    """A match key that signals carry less often than before, as `coverage` found it."""
-
-    destination: str
-    subject: str
-    """Destination, source, event and key."""
-    sentence: str
-    """What dropped, by how much, and what changed at about that time."""
-    advice: str
-    signals: int
-    share: Decimal | None = None
-    """By how much, in points."""
-    problem: bool = False
-
-
 class Figures(Struct, frozen=True, kw_only=True, dict=True):
     """All that the rules look at. `day` is the last 24 hours; `week`, orders and notices are the last `DAYS` days.
 
@@ -251,7 +236,7 @@ class Figures(Struct, frozen=True, kw_only=True, dict=True):
     """(clock, name) -> histogram of the last 24 hours."""
     resting: tuple[Rest, ...] = ()
     rollouts: dict[str, Standing] = {}
-    drops: tuple[Drop, ...] = ()
+    alarms: tuple[coverage.Alarm, ...] = ()
     samples: dict[tuple[str, str, str], Sample] = {}
     """(destination, verdict, reason) -> newest events."""
     set_aside: tuple[int, ...] = ()
@@ -885,16 +870,16 @@ def hold_cost(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
 
 def keys_dropped(figures: Figures, _: Workspace) -> Iterator[Finding]:
     """Match keys whose coverage has dropped, with what changed at about that time."""
-    for drop in figures.drops:
-        page = KINDS["keys_dropped"].page
-        yield Finding(
-            kind="keys_dropped",
-            subject=drop.subject,
-            severity="problem" if drop.problem else "warning",
-            sentence=drop.sentence,
-            advice=drop.advice,
-            link=f"docs/leaks/{page}.md",
-            share=drop.share,
+    for alarm in figures.alarms:
+        yield from finding(
+            "keys_dropped",
+            alarm.subject,
+            alarm.lacking,
+            max(alarm.lacking, alarm.drop.signals),
+            alarm.sentence,
+            alarm.advice,
+            examples=(mark.event for mark in alarm.marks if mark.event),
+            severity="problem" if alarm.problem else "warning",
         )
 
 

@@ -1,4 +1,4 @@
-"""The loop that keeps an eye on everything: findings and rollouts twice a minute, the platforms' own views every hour.
+"""The loop that keeps an eye on everything: rollouts, findings and alerts twice a minute, the platforms' own views every hour.
 
 `Watch` runs beside the worker; `once` is the same look without a loop, for whoever wants findings that are up to date.
 A look that fails is logged and tried again at the next one: watching never stops what it watches.
@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from signalpost import findings, views
+from signalpost.alerts import Messenger
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
 from signalpost.findings import Finding
@@ -29,10 +30,10 @@ from signalpost.transport import Transport
 log = structlog.get_logger("signalpost")
 
 EVERY_MS = 30_000
-"""How often findings and rollouts are looked at."""
+"""How often rollouts, findings and alerts are looked at."""
 
 USUAL_MS = 600_000
-"""How long what is usual is taken to be so: reading a week's counters costs more than all the rest."""
+"""How long what is usual is taken to be so: a week's counters and eight weeks of match keys cost more than all the rest."""
 
 VIEWS_MS = 3_600_000
 """How often the platforms are asked what they received."""
@@ -47,8 +48,7 @@ def look(connection: Connection, workspace: Workspace, now: int, known: Usual | 
 
 
 def once(database: Database, workspace: Workspace, now: int) -> list[Kept]:
-    """Bring rollouts and findings up to date; gives the findings that are open, the worst first."""
-    database.submit(lambda connection: rollouts.advance_all(connection, workspace, now)).result()
+    """Bring findings up to date; gives those that are open, the worst first."""
     found = database.look(lambda connection: look(connection, workspace, now))
     return database.submit(lambda connection: kept.reconcile(connection, found, now)).result()
 
@@ -59,6 +59,7 @@ class Watch:
     def __init__(self, database: Database, workspace: Workspace, *, now: Callable[[], int] = now_ms) -> None:
         """`now` gives the time in epoch ms."""
         self.database, self.workspace, self.now = database, workspace, now
+        self.messenger = Messenger(workspace)
         self._usual: Usual | None = None
         self._usual_at = 0
         self._views_at = 0
@@ -69,6 +70,7 @@ class Watch:
         while True:
             await self._try("rollouts", self._advance)
             await self._try("findings", self._look)
+            await self._try("alerts", lambda: self.messenger.tell(self.database, self.now()))
             if self.now() - self._views_at >= VIEWS_MS:
                 self._views_at = self.now()
                 await self._try("views", self._hourly)

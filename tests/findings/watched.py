@@ -12,7 +12,7 @@ from signalpost import watch
 from signalpost.config import Destination, Workspace
 from signalpost.delivery import CLOSED, Breaker, Fate, Leased
 from signalpost.findings import Finding
-from signalpost.store import outbox
+from signalpost.store import outbox, rollouts
 from signalpost.store.database import Database
 
 __all__ = ["DAY", "HOUR", "MINUTE", "NOW", "Watched", "order", "tracked", "with_destination", "workspace"]
@@ -78,5 +78,6 @@ class Watched(Flow):
         self.write(lambda connection: connection.run("breaker_set", *row))
 
     def found(self, now: int = NOW + 2_000) -> dict[str, Finding]:
-        """Key -> finding, after one look that is kept."""
+        """Key -> finding, after rollouts and findings were brought up to date."""
+        self.write(lambda connection: rollouts.advance_all(connection, self.workspace, now))
         return {kept.finding.key: kept.finding for kept in watch.once(self.database, self.workspace, now)}

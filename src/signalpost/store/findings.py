@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from signalpost import findings
 from signalpost.config import Workspace
-from signalpost.findings import DAY, DAYS, EXAMPLES, HOUR, Count, Drop, Figures, Finding, Notice, Purchase, Rest, Sample, Told
-from signalpost.store import batches, rollouts
+from signalpost.coverage import Alarm
+from signalpost.findings import DAY, DAYS, EXAMPLES, HOUR, Count, Figures, Finding, Notice, Purchase, Rest, Sample, Told
+from signalpost.store import batches, quality, rollouts
 from signalpost.store.database import Connection, Row
 
 ORDERS = 2_000
@@ -63,16 +64,16 @@ class Usual(Struct, frozen=True, kw_only=True):
     week: tuple[Count, ...]
     since: int
     """When the week's counters begin (epoch ms); 0: there are none."""
-    drops: tuple[Drop, ...]
+    alarms: tuple[Alarm, ...]
 
 
 def usual(connection: Connection, workspace: Workspace, now: int) -> Usual:
-    """What is usual, and what has dropped."""
+    """What is usual, and which match keys have dropped."""
     since = now - DAYS * DAY
     return Usual(
         week=_counts(connection, since),
         since=int(connection.rows("findings_counting_since", since)[0][0] or 0),
-        drops=_drops(connection, workspace, now),
+        alarms=tuple(quality.alarms(connection, workspace, now)),
     )
 
 
@@ -97,7 +98,7 @@ def gather(connection: Connection, workspace: Workspace, now: int, known: Usual 
         clocks=_clocks(connection, now - DAY - now % HOUR),
         resting=_resting(connection),
         rollouts=rollouts.standings(connection),
-        drops=known.drops,
+        alarms=known.alarms,
         samples=_samples(connection),
         set_aside=tuple([position for (position,) in connection.rows("findings_set_aside", REFUSALS, then)]),
     )
@@ -179,10 +180,6 @@ def _samples(connection: Connection) -> dict[tuple[str, str, str], Sample]:
         elif len(known.events) < EXAMPLES:
             found[destination, verdict, reason] = Sample((*known.events, event), known.sentence or sentence)
     return found
-
-
-def _drops(connection: Connection, workspace: Workspace, now: int) -> tuple[Drop, ...]:
-    return ()
 
 
 # ---- open, see, close ------------------------------------------------------------------------------------------------------
@@ -272,3 +269,34 @@ def _kept(row: Row) -> Kept:
         closed_at=closed,
         alerted_at=alerted,
     )
+
+
+# ---- for the doctor --------------------------------------------------------------------------------------------------------
+
+
+def last_seen(connection: Connection, since: int) -> dict[tuple[str, str, str], int]:
+    """(destination, event, verdict) -> when it was last counted (epoch ms, to the minute)."""
+    return {
+        (destination, name, verdict): at
+        for destination, name, verdict, at in connection.rows("doctor_last", since - since % MINUTE)
+    }
+
+
+def masks(connection: Connection, since: int) -> dict[tuple[str, str], dict[int, int]]:
+    """(destination, event) -> match keys as `coverage` writes them -> signals."""
+    found: dict[tuple[str, str], dict[int, int]] = {}
+    for destination, name, keys, signals in connection.rows("doctor_masks", since - since % HOUR):
+        found.setdefault((destination, name), {})[keys] = int(signals)
+    return found
+
+
+def trials(connection: Connection) -> dict[str, tuple[bool, str, int]]:
+    """Destination -> (whether it was taken, what was said, when) of the last `send-test`, from the audit.
+
+    Its note begins with the verdict: `accepted: TikTok took the test event.`
+    """
+    found = {}
+    for subject, note, at in connection.rows("doctor_trials"):
+        verdict, _, sentence = note.partition(": ")
+        found[subject] = (verdict in {"accepted", "warned"}, sentence, at)
+    return found

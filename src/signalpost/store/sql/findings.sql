@@ -79,3 +79,12 @@ INSERT INTO marks (kind, source, name, value, at, event) VALUES ('section', '', 
 -- name: revision_mark (one that comes back is marked again)
 INSERT INTO marks (kind, source, name, value, at, event, detail) VALUES ('revision', '', '', ?, ?, 0, ?)
 ON CONFLICT (kind, source, name, value) DO UPDATE SET at = excluded.at, detail = excluded.detail
+
+-- name: doctor_last (when each verdict was last counted)
+SELECT destination, name, verdict, max(minute) FROM rollups WHERE minute >= ? AND destination <> '' GROUP BY destination, name, verdict
+
+-- name: doctor_masks
+SELECT destination, name, keys, sum(signals) FROM coverage WHERE hour >= ? GROUP BY destination, name, keys
+
+-- name: doctor_trials (oldest first)
+SELECT subject, note, at FROM audit WHERE what = 'send-test' ORDER BY id
