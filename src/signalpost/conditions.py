@@ -404,8 +404,8 @@ def _text_of(value: Any) -> str | None:
         return _fold(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (int, Decimal)):
-        return str(value)
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= LONGEST_INTEGER else None
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
     return None
@@ -414,12 +414,17 @@ def _text_of(value: Any) -> str | None:
 LONGEST_NUMBER = 60
 """Characters of a number that a source sends as text."""
 
+LONGEST_INTEGER = 200
+"""Bits of a whole number in JSON; one of five thousand digits is nobody's property, and Python does not write it out."""
+
 
 def _number_of(value: Any) -> Decimal | None:
     """The exact number of a JSON number or of plain decimal text."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         return None
     if isinstance(value, str) and len(value) > LONGEST_NUMBER:
+        return None
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
         return None
     try:
         exact = (
