@@ -1,0 +1,110 @@
+"""What is counted by the hour is read back as it was written, window by window, on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.store.shop import workspace
+
+from signalpost import clocks, coverage
+from signalpost.config import Workspace
+from signalpost.coverage import KEYS, Mark
+from signalpost.store import quality
+from signalpost.store.database import Connection, Database
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+NOW = 1_700_006_400_000
+EMAIL = 1 << KEYS["email"].bit
+
+
+def written(database: Database, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    """Write rows with the statement the pipeline uses."""
+
+    def work(connection: Connection) -> None:
+        connection.run_many(statement, rows)
+
+    database.submit(work).result(60)
+
+
+@pytest.fixture
+def shop(database: Database) -> Workspace:
+    """A shop with a destination of each platform."""
+    return workspace(database.address)
+
+
+def test_clocks_are_read_by_the_hour(database: Database) -> None:
+    """Each source's hours are histograms of their own, only of the clock and the window asked for; a second write adds up."""
+    rows = [
+        (NOW, "source", "web", clocks.bucket(500), 7),
+        (NOW, "source", "web", clocks.bucket(-5 * clocks.MINUTE), 1),
+        (NOW + HOUR, "source", "web", clocks.bucket(2 * HOUR), 3),
+        (NOW, "source", "warehouse", clocks.bucket(9 * HOUR), 4),
+        (NOW, "accepted", "tiktok", clocks.bucket(300), 9),
+        (NOW + 2 * HOUR, "source", "web", clocks.bucket(500), 100),
+    ]
+    written(database, "clock_add", rows)
+    written(database, "clock_add", [(NOW, "source", "web", clocks.bucket(500), 2)])
+    # From within the first hour: its rows count whole.
+    found = database.look(lambda connection: quality.clocks_by_hour(connection, "source", NOW + 1, NOW + 2 * HOUR))
+    assert found == {
+        "web": {NOW: {clocks.bucket(500): 9, clocks.bucket(-5 * clocks.MINUTE): 1}, NOW + HOUR: {clocks.bucket(2 * HOUR): 3}},
+        "warehouse": {NOW: {clocks.bucket(9 * HOUR): 4}},
+    }
+    told = database.look(lambda connection: quality.lateness_by_hour(connection, "source", NOW, NOW + 2 * HOUR))
+    assert [(hour, late.signals, late.offline, late.ahead) for hour, late in told["web"]] == [
+        (NOW, 10, 0, 1),
+        (NOW + HOUR, 3, 3, 0),
+    ]
+
+
+def test_coverage_and_marks_are_read_in_their_window(database: Database) -> None:
+    """Rows of a window come back as they were written, oldest first; marks newest first, each at its first time."""
+    rows = [
+        (NOW - HOUR, "tiktok", "web", "Order Completed", EMAIL, 1),
+        (NOW + HOUR, "tiktok", "web", "Order Completed", EMAIL, 2),
+        (NOW, "tiktok", "web", "Order Completed", 0, 3),
+        (NOW + 2 * HOUR, "tiktok", "web", "Order Completed", 0, 4),
+    ]
+    written(database, "coverage_add", rows)
+    assert database.look(lambda connection: quality.coverage_rows(connection, NOW + 5, NOW + 2 * HOUR)) == [rows[2], rows[1]]
+    written(
+        database,
+        "mark_add",
+        [
+            ("library", "web", "analytics.js", "3.0", NOW, 5),
+            ("host", "web", "", "shop.example", NOW + 1, 6),
+            ("library", "web", "analytics.js", "3.0", NOW + 2, 7),
+            ("host", "web", "", "other.example", NOW + HOUR, 8),
+        ],
+    )
+    assert database.look(lambda connection: quality.marks(connection, NOW, NOW + HOUR)) == [
+        Mark(kind="host", source="web", name="", value="shop.example", at=NOW + 1, event=6),
+        Mark(kind="library", source="web", name="analytics.js", value="3.0", at=NOW, event=5),
+    ]
+
+
+def test_a_drop_is_found_in_the_database_with_what_was_new(database: Database, shop: Workspace) -> None:
+    """Five weeks of hours in which the e-mail goes missing on the last day: one alarm, beside it the client that came then."""
+    since = NOW - DAY
+    rows = [
+        (hour, destination, "web", "Lead Generated", EMAIL if hour < since else 0, 12)
+        for hour in range(NOW - 35 * DAY, NOW, HOUR)
+        for destination in ("tiktok", "pinterest", "gone")
+    ]
+    written(database, "coverage_add", rows)
+    written(database, "mark_add", [("library", "web", "analytics.js", "3.0", since - 60_000, 5)])
+    found = database.look(lambda connection: quality.alarms(connection, shop, NOW))
+    assert [(alarm.subject, alarm.destinations, alarm.drop.since) for alarm in found] == [
+        ("email from web", ("pinterest", "tiktok"), since)
+    ]
+    assert [each.value for each in found[0].marks] == ["3.0"]
+    assert database.look(lambda connection: quality.alarms(connection, shop, since)) == []
+
+
+def test_an_empty_database_has_nothing_to_say(database: Database, shop: Workspace) -> None:
+    """Before the first signal there are no figures and no alarms."""
+    assert database.look(lambda connection: quality.lateness_by_hour(connection, "source", 0, NOW)) == {}
+    assert database.look(lambda connection: quality.alarms(connection, shop, NOW)) == []
+    assert coverage.score({}) is None
