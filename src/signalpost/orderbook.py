@@ -11,6 +11,7 @@ from decimal import Decimal
 from signalpost import orders, purchases
 from signalpost.deciding import Deciding, micros
 from signalpost.events import Event, Order, Person
+from signalpost.plan import Plan
 from signalpost.purchases import Record
 from signalpost.state import Back, KnownOrder
 
@@ -138,7 +139,7 @@ def _take_back(known: KnownOrder, before: Record, name: str, work: Deciding) -> 
             )
 
 
-def called_off(known: KnownOrder | None, work: Deciding) -> str | None:
+def called_off(known: KnownOrder | None, plan: Plan) -> str | None:
     """Why a purchase must not be sent any more, or at all: its cancellation, refund or fraud flag came before it."""
     if known is None:
         return None
@@ -147,17 +148,17 @@ def called_off(known: KnownOrder | None, work: Deciding) -> str | None:
         return STOPS[CANCELLATION][0]
     if record.flagged_at:
         return STOPS[FLAG][0]
-    if record.refunds and purchases.whole(record, work.plan.counted_source.get(PURCHASE)):
+    if record.refunds and purchases.whole(record, plan.counted_source.get(PURCHASE)):
         return STOPS[REFUND][0]
     return None
 
 
-def moved_money(order: Order, currencies: frozenset[str] | None, work: Deciding) -> Order:
+def moved_money(order: Order, currencies: frozenset[str] | None, plan: Plan) -> Order:
     """The order in the workspace's currency where the platform does not take its own and the workspace has a rate."""
-    if currencies is None or order.currency is None or order.currency in currencies:
+    if not plan.rates or currencies is None or order.currency is None or order.currency in currencies:
         return order
-    rate = work.plan.rates.get(order.currency)
-    return order if rate is None else orders.converted(order, work.plan.workspace.currency, rate)
+    rate = plan.rates.get(order.currency)
+    return order if rate is None else orders.converted(order, plan.workspace.currency, rate)
 
 
 def with_standing(known: KnownOrder, person: Person) -> str | None:

@@ -38,8 +38,8 @@ from signalpost.store import batches, rollouts
 from signalpost.store.database import Connection
 
 __all__ = [
-    "PLACES", "SLOTS", "Batch", "Plan", "Previewed", "Route", "commit", "consent_of", "decide", "enrich", "gather", "micros",
-    "number", "objection", "plan", "preview", "read", "resolve", "said_by", "step", "take",
+    "DERIVED_FROM", "PLACES", "SLOTS", "Batch", "Plan", "Previewed", "Route", "commit", "consent_of", "decide", "enrich", "gather",
+    "micros", "number", "objection", "plan", "preview", "read", "resolve", "said_by", "step", "take",
 ]  # fmt: skip
 
 SIGNAL_KINDS = frozenset({"track", "page", "screen"})
@@ -55,6 +55,9 @@ WITH_ORDER_ID = frozenset({PURCHASE, "Order Placed", "Order Refunded", "Order Ca
 
 PRESENT = 600_000
 """Clock skew (ms) that is forgiven: an event up to ten minutes ahead happened when it was received."""
+
+DERIVED_FROM = "derived from event "
+"""What is noted of a derived event, before the number of the event that made it."""
 
 MOST_RECENT = 50
 """Events and products for which a person's repeats are watched, the latest."""
@@ -193,9 +196,7 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
     if stopped is not None:
         withhold(made, number, route, name, platform_event, told.order, stopped)
         return
-    order = told.order
-    if plan.rates:
-        order = orderbook.moved_money(order, route.platform.currencies, work)
+    order = orderbook.moved_money(told.order, route.platform.currencies, plan)
     purchase = told.known if name == PURCHASE else None
     signal = Signal(
         event=event,
@@ -221,7 +222,7 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
         now=made.now,
     )
     if reason is None and purchase is not None:
-        called_off = orderbook.called_off(purchase, work)
+        called_off = orderbook.called_off(purchase, plan)
         reason = None if called_off is None else (called_off, None)
     if reason is None:
         reason = not_yet(route, name, work) or own_gates(told, signal, route, work)
@@ -406,7 +407,7 @@ def derive(name: str, told: Told, key: str | None, work: Deciding) -> None:
         event = replace(
             origin, kind="track", name=name, time=other.time, properties={"order_id": key}, context={}, message_id=f"order {key}"
         )
-    note = f"derived from event {told.number}"
+    note = f"{DERIVED_FROM}{told.number}"
     row = (number, f"{origin.source}:{origin.message_id}>{purchases.slug(name)}", "track", name, person.id, order.id, event.time)
     made.events.append((*row, event.received_at, note))
     derived = Told(event, name, number, person, order, known, told.consent, origin=PURCHASE if key is not None else told.name)

@@ -7,14 +7,18 @@ dedupe window has passed. The event id stays the one decided at intake.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost import identity, orders, pipeline, vocabulary
+from signalpost import identity, orderbook, orders, pipeline, vocabulary
 from signalpost.delivery import SAFETY
-from signalpost.events import Event, Person, Signal
+from signalpost.events import Event, Order, Person, Signal
+from signalpost.orderbook import PURCHASE
+from signalpost.pipeline import DERIVED_FROM
+from signalpost.state import KnownOrder
 from signalpost.store import batches
 from signalpost.store.database import Connection
 
@@ -97,7 +101,6 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
     The gates are asked again: who was suppressed or erased, or withdrew consent, since then stays out.
     """
     taken = 0
-    workspace = plan.workspace
     chosen = [candidate for candidate in chosen if candidate.risk not in {"too old", "request gone"}]
     events = _events(connection, [candidate.event for candidate in chosen], plan)
     for candidate in chosen:
@@ -110,7 +113,9 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
         person_id, person = _person(connection, int(known[0][4]), event, said)
         if person is None:
             continue  # erased: nothing about them may leave
-        order = orders.read(event, definition=workspace.order_value, default_currency=workspace.currency)
+        order = _order(connection, candidate, event, known[0][5], plan)
+        if candidate.name == PURCHASE and orderbook.called_off(_known_order(connection, order, candidate), plan) is not None:
+            continue  # cancelled, paid back or flagged since then
         allowed, limited = _consent(said, person, plan)
         signal = Signal(
             event=event,
@@ -181,8 +186,36 @@ def _consent(said: Mapping[str, bool], person: Person, plan: pipeline.Plan) -> t
     return allowed, then[1] or since[1]
 
 
+def _order(connection: Connection, candidate: Candidate, event: Event, order_id: str | None, plan: pipeline.Plan) -> Order:
+    """The commerce of an event; of one derived of an order that is not the event's own, what the ledger has of it."""
+    order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
+    if order_id != order.id:
+        row = next(row for row in connection.rows("ledger_of", candidate.event) if row[0] == candidate.destination)
+        value = None if row[6] is None else Decimal(row[6])
+        order = Order(id=order_id, value=value, currency=row[7] or plan.workspace.currency)
+    route = next(route for route in plan.routes if route.name == candidate.destination)
+    return orderbook.moved_money(order, route.platform.currencies, plan)
+
+
+def _known_order(connection: Connection, order: Order, candidate: Candidate) -> KnownOrder | None:
+    """The order that this purchase was counted for."""
+    if order.id is None:
+        return None
+    under = [batches.known_order(row) for row in connection.rows("orders_known", [order.id])]
+    return next((known for known in under if known.sent.get(candidate.destination) == candidate.event), None)
+
+
 def _events(connection: Connection, numbers: Sequence[int], plan: pipeline.Plan) -> dict[int, Event]:
-    """Events by their number, read again from the requests they came in."""
+    """Events by their number, read again from the requests they came in; derived ones from the event that made them."""
     requests = batches.requests(connection, sorted({number >> pipeline.PLACES for number in numbers}))
-    wanted = set(numbers)
-    return {arrived.id: arrived.event for arrived in pipeline.read(requests, plan).arrived if arrived.id in wanted}
+    found = {arrived.id: arrived.event for arrived in pipeline.read(requests, plan).arrived}
+    for number in numbers:
+        row = None if number in found else next(iter(connection.rows("event_by_id", number)), None)
+        if row is None or not str(row[8] or "").startswith(DERIVED_FROM):
+            continue
+        origin = found.get(int(row[8].removeprefix(DERIVED_FROM)))
+        if origin is not None:
+            own = orders.order_id(origin.properties) == row[5]
+            event = replace(origin, kind="track", name=row[3], time=int(row[6]))
+            found[number] = event if own else replace(event, properties={"order_id": row[5]}, context={})
+    return {number: found[number] for number in numbers if number in found}

@@ -108,8 +108,8 @@ CURRENCIES: Final = frozenset(_CURRENCIES.split())
 
 
 def customer_type(signal: Signal) -> str | None:
-    """`new` or `returning`: as the event says, or as the derived event's name implies."""
-    return _said_customer_type(signal) or _IMPLIED.get(signal.name)
+    """`new` or `returning`: as the event says, as the person's orders say, or as the derived event's name implies."""
+    return _said_customer_type(signal) or signal.customer_type or _IMPLIED.get(signal.name)
 
 
 _said_customer_type = readers.one_of("customer_type", frozenset({"new", "returning"}))
@@ -236,7 +236,8 @@ FIELDS: Final = (
     Field(
         path="properties.customer_type",
         read=customer_type,
-        doc="new or returning: properties.customer_type, or what First, Second and Repeat Purchase imply.",
+        doc="new or returning: properties.customer_type, the person's orders (`orders.customer_type`), or what the names "
+        "First, Second and Repeat Purchase imply.",
     ),
     Field(
         path="properties.delivery_category",
