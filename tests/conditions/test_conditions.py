@@ -172,10 +172,12 @@ def every_small_condition() -> list[dict[str, Any]]:
             elif kind == "any" and operator in {"gt", "gte", "lt", "lte"}:
                 operands = NUMBERS[:2] + DATES[:1]
             found += [{path: {operator: operand}} for operand in operands]
-    few = found[:: len(found) // 12]
-    pairs = [[left, right] for left in few for right in few if left is not right]
+    sparse = found[:: len(found) // 12]
+    pairs = [[left, right] for left in sparse for right in sparse if left is not right]
     found += [{word: pair} for pair in pairs for word in ("all", "any", "not")]
-    found += [{"all": [{"any": pair}, few[0]]} for pair in pairs[:40]] + [{"any": [{"all": pair}, few[0]]} for pair in pairs[:40]]
+    found += [{"all": [{"any": pair}, sparse[0]]} for pair in pairs[:40]] + [
+        {"any": [{"all": pair}, sparse[0]]} for pair in pairs[:40]
+    ]
     return found + [{"not": one} for one in found]
 
 

@@ -11,6 +11,7 @@ from tests.conditions.subjects import subject
 
 from signalpost import conditions, config, gates
 from signalpost.destinations import CATALOG
+from signalpost.options import Gate
 from signalpost.presets import PARAMETERS, PRESETS
 
 HEAD = """\
@@ -106,7 +107,7 @@ def test_every_preset_is_tried() -> None:
 def test_a_preset_is_the_rule_it_prints(name: str) -> None:
     """The YAML that a preset stands for is a rule of one's own with the same sentence, on the same events."""
     found = rule(f"{{preset: {name}}}")
-    written = conditions.written(gates.condition_of(config.Gate(preset=name)))
+    written = conditions.written(gates.condition_of(Gate(preset=name)))
     own = rule(f"{{reason: {name} by hand, when: {written}}}")
     assert own.sentence == found.sentence
     assert own.name == f"{name}_by_hand"
