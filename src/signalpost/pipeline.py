@@ -38,8 +38,8 @@ from signalpost.store import batches, rollouts
 from signalpost.store.database import Connection
 
 __all__ = [
-    "DERIVED_FROM", "PLACES", "SLOTS", "Batch", "Plan", "Previewed", "Route", "commit", "consent_of", "decide", "enrich", "gather",
-    "micros", "number", "objection", "plan", "preview", "read", "resolve", "said_by", "step", "take",
+    "DERIVED_FROM", "PLACES", "SLOTS", "Batch", "Plan", "Previewed", "Route", "commit", "consent_of", "decide", "enrich",
+    "gather", "micros", "number", "objection", "plan", "preview", "read", "resolve", "said_by", "step", "take",
 ]  # fmt: skip
 
 SIGNAL_KINDS = frozenset({"track", "page", "screen"})
