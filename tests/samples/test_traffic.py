@@ -359,6 +359,19 @@ def test_pauses_can_be_shortened() -> None:
         next(traffic.messages(start=START, longest_pause=1))
 
 
+def test_a_past_keeps_its_pace() -> None:
+    """What lies before the start comes at the year's own pace, the rest compressed; order and messages are the same."""
+    past = 5 * DAY
+    whole = list(traffic.messages(start=START, compression=1, invoice_limit=800))
+    told = list(traffic.messages(start=START, compression=SPEED, invoice_limit=800, past=past))
+    assert [message.body["messageId"] for message in told] == [message.body["messageId"] for message in whole]
+    before = [each.due_ms for each in told if each.due_ms < START]
+    assert before == [each.due_ms - past for each in whole[: len(before)]]
+    assert len(before) > 3_000
+    assert all(earlier.due_ms <= later.due_ms for earlier, later in pairwise(told))
+    assert told[-1].due_ms < START + 10 * traffic.MINUTE
+
+
 def test_real_time_is_real() -> None:
     """Uncompressed, an order is due an hour and its distance in the year after the start."""
     stream = traffic.messages(start=START, compression=1, invoice_limit=50)

@@ -203,6 +203,7 @@ def messages(
     invoice_limit: int | None = None,
     invoices: Iterable[Invoice] | None = None,
     updated_after: int | None = None,
+    past: int = 0,
 ) -> Iterator[Message]:
     """Yield the year's messages by the moment they are due.
 
@@ -211,8 +212,9 @@ def messages(
     100,000 makes it five and a half minutes. `longest_pause` (milliseconds of the year, at least `LEAD`)
     shortens the shop's longer pauses, its nights, Saturdays and Christmas, to that. `invoice_limit` takes the
     first so many invoices with their whole stories. After `updated_after` of them (without it: `UPDATED` of the limit,
-    or of the year) the website has its new client. The same arguments give the same stream, byte for byte. Only what is due
-    soon is held in memory.
+    or of the year) the website has its new client. `past` milliseconds of the year lie before `start`, at the year's own
+    pace and with all its pauses: what a shop has behind it. The same arguments give the same stream, byte for byte. Only what
+    is due soon is held in memory.
     """
     if longest_pause is not None and longest_pause < LEAD:
         raise ValueError(f"longest_pause is {longest_pause} ms; a visit takes up to {LEAD} ms before its order")
@@ -225,8 +227,8 @@ def messages(
     clock = Clock(first=0, start=start, compression=compression)
     for place, invoice in enumerate(year):
         if before is None:
-            clock = clock.shifted(invoice.time - LEAD)
-        elif longest_pause is not None:
+            clock = clock.shifted(invoice.time - LEAD + past)
+        elif longest_pause is not None and clock.due(invoice.time) > start:
             clock = clock.shifted(max(0, invoice.time - before - longest_pause))
         before = invoice.time
         begun = clock.due(invoice.time - LEAD)
@@ -298,7 +300,7 @@ class Clock(msgspec.Struct, frozen=True):
     """From moments of the year to moments of the replay."""
 
     first: int
-    """The moment of the year that is `start`."""
+    """The moment of the year that is `start`; what is before it keeps its pace."""
     start: int
     compression: float
 
@@ -308,7 +310,8 @@ class Clock(msgspec.Struct, frozen=True):
 
     def due(self, moment: int) -> int:
         """Epoch milliseconds in the year -> epoch milliseconds in the replay."""
-        return self.start + int((moment - self.first) / self.compression)
+        after = moment - self.first
+        return self.start + (int(after / self.compression) if after > 0 else after)
 
 
 class Scene(msgspec.Struct, frozen=True):
