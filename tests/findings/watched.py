@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
-from tests.laws.flow import DAY, HOUR, MINUTE, NOW, Flow, Message, moment, workspace
+from tests.laws.flow import DAY, HOUR, MINUTE, NOW, Flow, Message, moment, request, workspace
 
 from signalpost import watch
 from signalpost.config import Destination, Workspace
 from signalpost.delivery import CLOSED, Breaker, Fate, Leased
 from signalpost.findings import Finding
-from signalpost.store import outbox, rollouts
-from signalpost.store.database import Database
+from signalpost.store import batches, outbox, rollouts
+from signalpost.store.database import Connection, Database
 
 __all__ = ["DAY", "HOUR", "MINUTE", "NOW", "Watched", "order", "tracked", "with_destination", "workspace"]
 
@@ -52,8 +52,15 @@ class Watched(Flow):
         super().__init__(database, self.workspace)
 
     def say(self, source: str, messages: Iterable[Message], *, now: int = NOW) -> None:
-        """These messages of a source, received and decided at NOW."""
-        self.append([(source, message) for message in messages], most=50)
+        """These messages of a source, received and decided at `now`."""
+        told = list(messages)
+
+        def work(connection: Connection) -> None:
+            for start in range(0, len(told), 50):
+                part = told[start : start + 50]
+                batches.append(connection, request(source, part, now), len(part))
+
+        self.write(work)
         self.process(now=now)
 
     def answer(self, judge: Callable[[str, Leased], tuple[str, str]] | None = None, *, now: int = NOW + 1_000) -> None:
