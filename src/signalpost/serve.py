@@ -20,8 +20,10 @@ from msgspec import Struct
 
 from signalpost.config import Workspace
 from signalpost.errors import SignalpostError
-from signalpost.processing import collect_rarely
+from signalpost.processing import collect_rarely, now_ms
+from signalpost.store import owner
 from signalpost.store.database import Database
+from signalpost.watch import Watch
 from signalpost.web import app, intake, tls
 from signalpost.worker import Worker
 
@@ -142,6 +144,7 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
         ending.enter_context(only_one(workspace.database))
         database = Database(workspace.database)
         ending.push_async_callback(asyncio.to_thread, database.close)
+        await database.write(lambda one: owner.claim(one, workspace.workspace, workspace.environment, now_ms()))
         listener = ending.enter_context(contextlib.closing(_listener(server.host, server.port)))
         secure = None
         if server.tls_port is not None:
@@ -149,6 +152,8 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
         worker = Worker(database, workspace, apart=True)
         ending.push_async_callback(worker.stop)
         await worker.start()
+        watching = asyncio.create_task(Watch(database, workspace).run())
+        ending.push_async_callback(_ended, watching)
         front = intake.create(workspace, worker.append, worker.overload)
         application = app.create(workspace=workspace, database=database, worker=worker, intake=front, token=token)
         host = f"[{server.host}]" if ":" in server.host else server.host
@@ -182,6 +187,11 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
             for each, _ in servers:
                 each.should_exit = True
             await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def run(workspace: Workspace, *, state: Path, announce: Callable[[Serving], None]) -> None:
