@@ -141,5 +141,5 @@ def mark_revision(connection: Connection, workspace: Workspace, now: int) -> boo
         return False
     connection.run("revision_forget")
     connection.run_many("revision_section", list(here.items()))
-    connection.run("revision_mark", _digest(here), now, f"changed: {', '.join(changed)}" if before else "first seen")
+    connection.run("revision_mark", _digest(here), now, ", ".join(changed) if before else "first seen")
     return True
