@@ -77,7 +77,11 @@ def test_every_command_shown_exists(page: Path) -> None:
         if not words or words[0].startswith("-") or not words[0].islower():
             continue
         assert words[0] in COMMANDS.commands, f"{page.name} shows `signalpost {' '.join(words)}`"
-        known = {"--help", "-h"} | {option for one in COMMANDS.commands[words[0]].params for option in one.opts}
+        command = COMMANDS.commands[words[0]]
+        if hasattr(command, "commands") and len(words) > 1 and not words[1].startswith("-"):
+            assert words[1] in command.commands, f"{page.name} shows `signalpost {' '.join(words)}`"
+            command = command.commands[words[1]]
+        known = {"--help", "-h"} | {option for one in command.params for option in one.opts}
         for word in words[1:]:
             if word.startswith("-"):
                 assert word.partition("=")[0] in known, f"{page.name} shows `signalpost {' '.join(words)}`"
