@@ -14,6 +14,7 @@ from pathlib import Path
 
 from signalpost.destinations import CATALOG
 from signalpost.gates import REASONS
+from signalpost.presets import PRESETS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "gates.md"
 
@@ -28,6 +29,17 @@ the order of [consent and gates](../explain/consent-and-gates.md). `signalpost w
 ## For every platform
 
 | reason | what happened | what to do |
+|---|---|---|
+"""
+
+RULES = """
+## Of the workspace file's own rules
+
+A rule under `gates` gives the reason `gate:` and its name: the preset's, or one made of the rule's `reason` (`Big gift` becomes
+`gate:big_gift`). What happened is the rule's condition as a sentence. [Junk orders](../leaks/junk-orders.md) tells how to use them,
+[the condition language](conditions.md) how to write one.
+
+| reason | what it is for | what to do |
 |---|---|---|
 """
 
@@ -66,7 +78,8 @@ def page() -> str:
         for name, platform in sorted(CATALOG.items())
         for reason, sentence in own_reasons(name)
     ]
-    return HEAD + "\n".join(rows) + "\n" + OWN + "\n".join(own) + "\n"
+    rules = [f"| `gate:{name}` | {cell(preset.doc)} | {cell(preset.advice)} |" for name, preset in PRESETS.items()]
+    return HEAD + "\n".join(rows) + "\n" + RULES + "\n".join(rules) + "\n" + OWN + "\n".join(own) + "\n"
 
 
 def main(arguments: list[str]) -> int:
