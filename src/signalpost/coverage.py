@@ -316,10 +316,10 @@ class Drop(Struct, frozen=True, kw_only=True):
 
 CERTAINTY: tuple[tuple[float, str], ...] = (
     (50, "beyond doubt"),
-    (20, "as good as certain"),
+    (20, "almost certainly"),
     (ALARM, "very likely"),
 )
-"""Evidence -> what to call it."""
+"""Evidence -> how sure it is that chance alone did not do it."""
 
 
 class _Sums(Struct, frozen=True):
@@ -522,11 +522,11 @@ class Alarm(Struct, frozen=True, kw_only=True):
         drop, title = self.drop, KEYS[self.key].title
         told = (
             f"Since {_moment(drop.since)} {_share(drop.after)} of {self.events[0]} from {self.source} come with the {title}; in "
-            f"the four weeks before it were {_share(drop.before)}. That this is no chance is {drop.certainty}. About "
-            f"{self.lacking:,} signals to {' and '.join(self.destinations)} went without it."
+            f"the four weeks before it were {_share(drop.before)}. This is {drop.certainty} no coincidence. About {self.lacking:,} "
+            f"signals to {_listed(self.destinations)} went without it."
         )
         if len(self.events) > 1:
-            told += f" The same with {' and '.join(self.events[1:])}."
+            told += f" The same with {_listed(self.events[1:])}."
         if self.marks:
             new = "; ".join(f"{mark.sentence} ({_moment(mark.at)})" for mark in self.marks[:3])
             told += f" New at about that time: {new}."
@@ -549,7 +549,11 @@ def _moment(ms: int) -> str:
 
 
 def _share(share: float) -> str:
-    return f"{share:.1%}" if 0 < share < 0.1 or 0.99 < share < 1 else f"{share:.0%}"
+    return f"{100 * share:.1f} %" if 0 < share < 0.1 or 0.99 < share < 1 else f"{100 * share:.0f} %"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def alarms(rows: Iterable[Row], marks: Sequence[Mark], platforms: Mapping[str, str]) -> list[Alarm]:

@@ -211,7 +211,14 @@ def test_an_alarm_says_what_dropped_and_what_was_new() -> None:
     assert alarm.lacking == 24 * 20
     assert alarm.problem
     assert [each.kind for each in alarm.marks] == ["library", "revision", "property"]
-    for part in ("0% of Lead Generated from web", "e-mail address", "100%", "480 signals", "beyond doubt", "analytics.js 3.0.0"):
+    for part in (
+        "0 % of Lead Generated from web",
+        "e-mail address",
+        "100 %",
+        "480 signals",
+        "beyond doubt",
+        "analytics.js 3.0.0",
+    ):
         assert part in alarm.sentence
     assert "server" not in alarm.sentence
     assert alarm.advice

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.store.shop import workspace
+from tests.store.shop import Shop, workspace
 
 from signalpost import clocks, coverage
 from signalpost.config import Workspace
 from signalpost.coverage import KEYS, Mark
+from signalpost.samples import traffic
 from signalpost.store import quality
 from signalpost.store.database import Connection, Database
 
@@ -26,6 +30,12 @@ def written(database: Database, statement: str, rows: list[tuple[Any, ...]]) -> 
         connection.run_many(statement, rows)
 
     database.submit(work).result(60)
+
+
+def by_the_hour(stream: Iterable[traffic.Message]) -> Iterator[list[traffic.Message]]:
+    """The messages that are due in the same hour."""
+    for _, several in groupby(stream, key=lambda message: message.due_ms // HOUR):
+        yield list(several)
 
 
 @pytest.fixture
@@ -108,3 +118,36 @@ def test_an_empty_database_has_nothing_to_say(database: Database, shop: Workspac
     assert database.look(lambda connection: quality.lateness_by_hour(connection, "source", 0, NOW)) == {}
     assert database.look(lambda connection: quality.alarms(connection, shop, NOW)) == []
     assert coverage.score({}) is None
+
+
+def test_the_clients_drop_of_the_sample_is_found_with_the_client_beside_it(tmp_path: Path) -> None:
+    """Some weeks of the real shop, through journal and pipeline: the new client that forgets who visitors are raises alarms of
+    the website only, dated to the day it came, with that client's version among what was new; before, there is none.
+    """
+    database = Database(str(tmp_path / "shop.db"))
+    try:
+        here = Shop(database)
+        start = NOW - 60 * DAY
+        for messages in by_the_hour(traffic.messages(start=start, invoice_limit=1_200, updated_after=900)):
+            now = messages[-1].due_ms
+            for source in ("web", "shop"):
+                own = [
+                    each.body
+                    for each in messages
+                    if (each.body["context"]["library"]["name"] == "analytics.js") == (source == "web")
+                ]
+                if own:
+                    here.say(*own, at=now, source=source)
+            here.process(now)
+        marks = database.look(lambda connection: quality.marks(connection, start, now))
+        came = max(mark.at for mark in marks if mark.kind == "library" and mark.source == "web")
+        assert database.look(lambda connection: quality.alarms(connection, here.workspace, came)) == []
+        found = database.look(lambda connection: quality.alarms(connection, here.workspace, now + HOUR))
+    finally:
+        database.close()
+    assert {"email", "external_id"} & {alarm.key for alarm in found}
+    for alarm in found:
+        assert alarm.source == "web"
+        assert abs(alarm.drop.since - came) < 2 * DAY
+        assert came in {mark.at for mark in alarm.marks}
+        assert alarm.drop.after < alarm.drop.before
