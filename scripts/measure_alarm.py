@@ -9,7 +9,7 @@ Then it asks `coverage.drop` as the hub does, hour by hour:
 - on the year with the e-mail of a share of one source's visitors taken away from a moment on, for many moments.
 
 `--clicks` takes another shop's clickstream instead, as Parquet with the columns of Google's GA4 export (needs `duckdb`): more
-traffic, and real visitors who come back. It names nobody, so each visitor has the key by a hash, six of ten.
+traffic, and real visitors who come back. It names nobody, so each visitor has each key by a hash.
 
 Prints the tables that stand in docs/leaks/match-keys.md. `--kept` keeps the signals between runs.
 """
@@ -17,12 +17,14 @@ Prints the tables that stand in docs/leaks/match-keys.md. `--kept` keeps the sig
 from __future__ import annotations
 
 import argparse
+import hashlib
 import statistics
 import sys
 import zlib
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from math import ceil
 from pathlib import Path
 
 import msgspec
@@ -68,7 +70,7 @@ def signals() -> Iterator[Signal]:
 
     def received() -> Iterator[Received]:
         nonlocal now, source
-        for message in traffic.messages(start=START):
+        for message in traffic.messages(start=START, updated_after=traffic.INVOICES):  # without the sample's own drop
             now = message.due_ms
             source = "web" if message.body["context"]["library"]["name"] == "analytics.js" else "server"
             yield Received(
@@ -89,16 +91,18 @@ def signals() -> Iterator[Signal]:
 
 
 def clicks(events: Path) -> Iterator[Signal]:
-    """The signals of a clickstream; of the keys only the one that is measured, which a visitor has by a hash."""
+    """The signals of a clickstream. It has no match keys: each visitor has each key or not by a hash, at some share."""
     import duckdb  # noqa: PLC0415  (only for this)
 
     asked = "SELECT event_ts_us, event_name, user_pseudo_id FROM read_parquet(?) WHERE list_contains(?, event_name) ORDER BY 1"
     for micros, name, visitor in duckdb.execute(asked, [str(events), list(WATCHED)]).fetchall():
-        who = zlib.crc32(visitor.encode())
-        has = zlib.crc32(b"key of " + visitor.encode()) % 10 < 6
-        yield micros // 1000 - micros // 1000 % HOUR, "clicks", name, who, int(has) << coverage.KEYS[KEY].bit
+        hashed = hashlib.sha256(visitor.encode()).digest()
+        mask = sum(1 << key.bit for key in coverage.KEYS.values() if hashed[key.bit] < 256 * SHARES[key.bit % len(SHARES)])
+        yield micros // 1000 - micros // 1000 % HOUR, "clicks", name, zlib.crc32(visitor.encode()), mask
 
 
+SHARES = (0.6, 0.2, 0.4, 0.8, 0.95, 0.05)
+"""Of visitors with a key, by its bit."""
 WATCHED = ("view_item", "add_to_cart", "begin_checkout", "purchase")
 
 ROWS = {row.path: bit for bit, row in coverage.rows_of(PLATFORM)}
@@ -197,7 +201,7 @@ def main() -> int:
             told = delays(of, stream, lost)
             found = [each for each in told if each is not None]
             spread = [
-                f"{statistics.median(part):,.0f}, {sorted(part)[int(0.9 * (len(part) - 1))]:,.0f}" if found else "-"
+                f"{statistics.median(part):,.0f}, {sorted(part)[ceil(0.9 * len(part)) - 1]:,.0f}" if found else "-"
                 for part in (zip(*found, strict=True) if found else ((), ()))
             ]
             print(
