@@ -6,6 +6,7 @@ browsers show when a mouse rests on it. A chart is never alone: a table beside i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -13,7 +14,13 @@ from xml.etree import ElementTree as ET
 import pygal  # type: ignore[import-untyped]
 from markupsafe import Markup
 
+# pygal puts a finder of an old kind among Python's own, for maps that we have none of; every later import that fails would warn.
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "PluginImportFixer"]
+
 WIDTH, HEIGHT = 640, 220
+MOST_LABELS = 8
+"""Labels below a chart: of more only every second, third and so on is written. No two may be the same; what follows a comma in
+one tells it apart and is not written there."""
 
 Series = Sequence[tuple[str, str, Sequence[float | None]]]
 """(what it is called, its colour's name, a value for each label); None where there is none."""
@@ -53,7 +60,9 @@ def _drawn(
 ) -> Markup:
     chart = shape(
         no_prefix=True, js=[], css=[], width=WIDTH, height=height, margin=0, margin_right=6, margin_top=8, spacing=8,
-        show_legend=False, include_x_axis=True, max_scale=6, value_formatter=say, dots_size=3, **options,
+        show_legend=False, include_x_axis=True, max_scale=6, value_formatter=say, dots_size=3,
+        x_labels_major_every=max(1, -(-len(labels) // MOST_LABELS)), show_minor_x_labels=len(labels) <= MOST_LABELS,
+        truncate_label=-1, **options,
     )  # fmt: skip
     chart.x_labels = list(labels)
     for name, _, values in series:
@@ -66,6 +75,9 @@ def _drawn(
             name, colour, _ = series[int(of.split()[1].removeprefix("serie-"))]
             each.set("class", f"series of-{colour}")
             _name(each, name)
+        elif of.startswith("axis x"):
+            for label in (text for text in each.iter() if _tag(text) == "text"):
+                label.text = (label.text or "").partition(",")[0]
     root.attrib.update({"class": "chart", "role": "img", "aria-label": alt})
     root.attrib.pop("id", None)
     text = ET.tostring(root, encoding="unicode")

@@ -7,9 +7,9 @@ HTML file that needs nothing else: no script, no picture, no font from elsewhere
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost import charts, clocks, findings, gates
+from signalpost import charts, findings, gates
 from signalpost.config import Workspace
 from signalpost.store import findings as kept_findings
 from signalpost.store import report, story, views
@@ -294,8 +294,8 @@ def gather(connection: Connection, workspace: Workspace, period: Period, now: in
         duplicates=_kept([each for each in cells if _duplicate(each)], cells_before, workspace),
         trials=[each for each in notices if each.what == "observed"],
         after=[each for each in notices if each.what in report.AFTER],
-        speeds=_speeds(_together(clocks_by_day), report.histograms(connection, before.since, before.until)),
-        scores=_scores(_together(masks_by_day), report.masks(connection, before.since, before.until), workspace),
+        speeds=_speeds(report.together(clocks_by_day), report.histograms(connection, before.since, before.until)),
+        scores=_scores(report.together(masks_by_day), report.masks(connection, before.since, before.until), workspace),
         markers=report.markers(connection, period.since, period.until),
         disagreements=[each for each in orders if each.disagreement],
         radar=report.radar(orders),
@@ -474,24 +474,12 @@ def _kept(cells: Iterable[report.Verdicts], before: Iterable[report.Verdicts], w
     )
 
 
-Counted = dict[tuple[str, str], dict[int, int]]
-
-
-def _together(days: Iterable[Counted]) -> Counted:
-    """Several days' histograms, or masks, as one."""
-    found: Counted = {}
-    for day in days:
-        for key, counted in day.items():
-            found[key] = clocks.merge([found.get(key, {}), counted])
-    return found
-
-
-def _speeds(found: Counted, before: Counted) -> list[Speed]:
+def _speeds(found: report.Counted, before: report.Counted) -> list[Speed]:
     then = {(each.clock, each.name): each.p95 for each in report.told(before)}
     return [Speed(clock=each, p95_before=then.get((each.clock, each.name))) for each in report.told(found)]
 
 
-def _scores(found: Counted, before: Counted, workspace: Workspace) -> list[Score]:
+def _scores(found: report.Counted, before: report.Counted, workspace: Workspace) -> list[Score]:
     then = {(each.destination, each.name): each.score for each in report.matched(before, workspace)}
     return [
         Score(matched=each, score_before=then.get((each.destination, each.name))) for each in report.matched(found, workspace)
@@ -511,8 +499,8 @@ def _midnight_of(day: str) -> int:
 def _daily(
     day: Day,
     cells: Iterable[report.Verdicts],
-    times: Counted,
-    keys: Counted,
+    times: report.Counted,
+    keys: report.Counted,
     orders: Iterable[report.Ordered],
     workspace: Workspace,
 ) -> Daily:
@@ -546,13 +534,13 @@ def summary(made: Report) -> str:
     dear = next((each for each in made.withheld if each.value), None)
     if dear is not None:
         said.append(
-            f"The most value was withheld from {dear.platform}: {amounts(dear.value)}. The reason: {_begun(dear.sentence)}"
+            f"The most value was withheld from {dear.platform}: {words.amounts(dear.value)}. The reason: {_begun(dear.sentence)}"
         )
     trial = next((each for each in made.trials if each.share is not None), None)
     if trial is not None and trial.share is not None:
         rule = trial.gate.replace("_", " ")
         of = "value" if trial.of_value > 0 else "signals"
-        said.append(f"The observing gate “{rule}” would withhold {percent(trial.share)} of {trial.platform}'s {of}.")
+        said.append(f"The observing gate “{rule}” would withhold {words.percent(trial.share)} of {trial.platform}'s {of}.")
     slow = max((each.clock for each in made.speeds if each.clock.clock == "accepted"), key=lambda clock: clock.p95, default=None)
     if slow is not None:
         held = next((each.clock for each in made.speeds if (each.clock.clock, each.clock.name) == ("held", slow.name)), None)
@@ -576,7 +564,9 @@ def _said_of_orders(made: Report) -> str:
     others = [each for each in made.known if each.currency and each is not main and each.orders]
     also = f" (and {words.count(sum(each.orders for each in others), 'order')} in other currencies)" if others else ""
     change = _in_words(main.value, main.value_before)
-    return f"Signalpost heard of {words.count(main.orders, 'order')} worth {money(main.value, main.currency)}{also}{change}."
+    return (
+        f"Signalpost heard of {words.count(main.orders, 'order')} worth {words.money(main.value, main.currency)}{also}{change}."
+    )
 
 
 def _in_words(value: Decimal, before: Decimal) -> str:
@@ -585,20 +575,20 @@ def _in_words(value: Decimal, before: Decimal) -> str:
     moved = (value - before) / before
     if abs(moved) < Decimal("0.005"):
         return ", as much as in the time before"
-    return f", {percent(abs(moved))} {'more' if moved > 0 else 'less'} than in the time before"
+    return f", {words.percent(abs(moved))} {'more' if moved > 0 else 'less'} than in the time before"
 
 
 def _said_of_platform(each: Purchases) -> str:
     accepted = f"{each.platform} has accepted {each.accepted.orders:,} of them"
     if each.known.value > 0 and each.accepted.value > 0:
-        accepted += f", {percent(each.accepted.value / each.known.value)} of that value"
+        accepted += f", {words.percent(each.accepted.value / each.known.value)} of that value"
     return f"{accepted}."
 
 
 def _said_of_findings(made: Report) -> str:
     if not made.open:
         return "No finding is open."
-    stakes = amounts(report.at_stake(made.open))
+    stakes = words.amounts(report.at_stake(made.open))
     many = f"{words.count(len(made.open), 'finding is', 'findings are')} open"
     return f"{many}{f', with {stakes} at stake' if stakes else ''}. First of all: {_begun(made.open[0].finding.sentence)}"
 
@@ -614,35 +604,6 @@ def _most_by_destination(kept: Iterable[Kept]) -> dict[str, int]:
         of = found.setdefault(each.reason, {})
         of[each.destination] = of.get(each.destination, 0) + each.signals
     return {reason: max(of.values()) for reason, of in found.items()}
-
-
-def money(value: Decimal, currency: str | None) -> str:
-    """`1,234.50 GBP`."""
-    return words.money(f"{value:f}", currency)
-
-
-def amounts(value: Mapping[str, Decimal]) -> str:
-    """`1,234.50 GBP and 20.00 EUR`; empty for none."""
-    return " and ".join(money(amount, currency) for currency, amount in value.items())
-
-
-def percent(share: Decimal | float | None) -> str:
-    """`3.1 %` of a share from 0 to 1, rounded down so that nothing incomplete is 100 %; a dash for none."""
-    if share is None:
-        return "–"
-    tenths = (Decimal(str(share)) * 1000).to_integral_value(ROUND_FLOOR)
-    return f"{tenths / 10:.1f} %" if tenths % 10 else f"{tenths / 10:.0f} %"
-
-
-def change(value: Decimal | float, before: Decimal | float | None) -> str:
-    """`+12 %`, `−3.4 %`, `±0 %`; a dash where there is nothing to compare with."""
-    if not before:
-        return "–"
-    moved = (Decimal(str(value)) - Decimal(str(before))) / abs(Decimal(str(before)))
-    if abs(moved) < Decimal("0.0005"):
-        return "±0 %"
-    shown = f"{abs(moved) * 100:,.1f}" if abs(moved) < 1 else f"{abs(moved) * 100:,.0f}"
-    return f"{'+' if moved > 0 else '−'}{shown} %"
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------------
@@ -668,11 +629,17 @@ def page(made: Report) -> str:
         number=words.number,
         count=words.count,
         prose=words.prose,
-        percent=percent,
-        amounts=amounts,
+        percent=words.percent,
+        amounts=words.amounts,
     )
     environment.globals.update(
-        money=money, change=change, share=words.share, dates=dates, day=_weekday, after=report.AFTER, verdicts=VERDICTS
+        money=words.money,
+        change=words.change,
+        share=words.share,
+        dates=dates,
+        day=_weekday,
+        after=report.AFTER,
+        verdicts=VERDICTS,
     )
     style = files("signalpost.web").joinpath("templates", "report.css").read_text("utf-8")
     names = destinations(made)

@@ -211,7 +211,9 @@ class Clock(Struct, frozen=True, kw_only=True):
     """From the future: a clock that runs ahead by a minute or more."""
 
 
-Histograms = dict[tuple[str, str], dict[int, int]]
+Counted = dict[tuple[str, str], dict[int, int]]
+
+Histograms = Counted
 """(clock, name) -> histogram."""
 
 
@@ -220,6 +222,14 @@ def histograms(connection: Connection, since: int, until: int) -> Histograms:
     found: Histograms = {}
     for clock, name, bucket, signals in connection.rows("report_clocks", since, until):
         found.setdefault((clock, name), {})[int(bucket)] = int(signals)
+    return found
+
+
+def histograms_by(connection: Connection, step: int, since: int, until: int) -> dict[int, Histograms]:
+    """The clocks of each step of a period (ms, whole hours), by the moment it begins."""
+    found: dict[int, Histograms] = {}
+    for at, clock, name, bucket, signals in connection.rows("report_clocks_by", step, since, until):
+        found.setdefault(int(at), {}).setdefault((clock, name), {})[int(bucket)] = int(signals)
     return found
 
 
@@ -262,7 +272,7 @@ class Matched(Struct, frozen=True, kw_only=True):
     """Those the platform reads."""
 
 
-Masks = dict[tuple[str, str], dict[int, int]]
+Masks = Counted
 """(destination, canonical event) -> mask -> signals."""
 
 
@@ -272,6 +282,23 @@ def masks(connection: Connection, since: int, until: int) -> Masks:
     for destination, _, name, keys, signals in connection.rows("report_coverage", since, until):
         kept = found.setdefault((destination, name), {})
         kept[int(keys)] = kept.get(int(keys), 0) + int(signals)
+    return found
+
+
+def masks_by(connection: Connection, step: int, since: int, until: int) -> dict[int, Masks]:
+    """The match keys of each step of a period (ms, whole hours), by the moment it begins."""
+    found: dict[int, Masks] = {}
+    for at, destination, name, keys, signals in connection.rows("report_coverage_by", step, since, until):
+        found.setdefault(int(at), {}).setdefault((destination, name), {})[int(keys)] = int(signals)
+    return found
+
+
+def together(several: Iterable[Counted]) -> Counted:
+    """Several times' histograms, or masks, as one."""
+    found: Counted = {}
+    for counted in several:
+        for key, many in counted.items():
+            found[key] = clocks.merge([found.get(key, {}), many])
     return found
 
 
@@ -493,6 +520,12 @@ def orders_between(connection: Connection, since: int, until: int, workspace: Wo
 def orders_latest(connection: Connection, most: int, workspace: Workspace) -> list[Ordered]:
     """The orders last heard of, newest first."""
     return _ordered(connection, connection.rows("report_orders_latest", most), workspace)
+
+
+def orders_of(connection: Connection, number: int, workspace: Workspace) -> list[Ordered]:
+    """The orders that an event is about, by its number; none for an event without an order id."""
+    rows = connection.rows("event_by_id", number)
+    return orders_named(connection, rows[0][5], workspace) if rows and rows[0][5] else []
 
 
 def orders_named(connection: Connection, order_id: str, workspace: Workspace) -> list[Ordered]:

@@ -30,9 +30,9 @@ from starlette.types import ASGIApp, Scope
 from signalpost import masking, vocabulary
 from signalpost.config import Workspace
 from signalpost.delivery import Breaker
-from signalpost.store import story
+from signalpost.store import report, story
 from signalpost.store.database import Connection, Database
-from signalpost.web import words
+from signalpost.web import quality, words
 from signalpost.web.live import MOST_WATCHERS, Feed, Picture, Watchers
 from signalpost.web.sessions import Guard, Sessions, address_of, come_again, form, local_path
 
@@ -94,6 +94,7 @@ class Front(Struct, frozen=True, kw_only=True):
     overview: story.Overview
     speeds: dict[str, Speed]
     latest: list[story.Latest]
+    findings: quality.Open
 
 
 class Listed(Struct, frozen=True, kw_only=True):
@@ -107,6 +108,13 @@ class Listed(Struct, frozen=True, kw_only=True):
     sentence: str
     among: int
     latest: list[story.Latest]
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """The story of one event, and the orders it is about."""
+
+    story: story.Story
+    orders: list[report.Ordered]
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -146,6 +154,8 @@ class Console:
         self.routes = [
             Route("/", self.front, name="front"),
             Route("/index.json", self.front_json),
+            Route("/quality", self.quality, name="quality"),
+            Route("/quality.json", self.quality_json),
             Route("/signals", self.listed, name="signals"),
             Route("/signals.json", self.listed_json),
             Route("/signals/{event:int}", self.told, name="signal"),
@@ -191,6 +201,8 @@ class Console:
             pretty=words.pretty,
             prose=words.prose,
             alike=words.alike,
+            percent=words.percent,
+            amounts=words.amounts,
         )
         environment.globals.update(
             workspace=self.workspace,
@@ -215,13 +227,14 @@ class Console:
         """All that the front page says, for a window of `WINDOWS`."""
         since = _now() - WINDOWS[window]
 
-        def look(connection: Connection) -> tuple[story.Overview, list[story.Latest]]:
+        def look(connection: Connection) -> tuple[story.Overview, list[story.Latest], quality.Open]:
             return (
                 story.overview(connection, since, self.workspace),
                 story.recent(connection, LATEST_ON_FRONT, self.workspace),
+                quality.opened(connection),
             )
 
-        overview, latest = await self.read(look)
+        overview, latest, findings = await self.read(look)
         return Front(
             workspace=self.workspace.workspace,
             environment=self.workspace.environment,
@@ -229,6 +242,7 @@ class Console:
             overview=overview,
             speeds={each.destination: each for each in map(_speed, self.worker.dispatchers)},
             latest=latest,
+            findings=findings,
         )
 
     def _front_facts(self, front: Front) -> dict[str, Any]:
@@ -271,6 +285,30 @@ class Console:
         """The address clients send events to."""
         return (self.workspace.server.public_url or f"{request.url.scheme}://{request.url.netloc}").rstrip("/")
 
+    # ---- quality -----------------------------------------------------------------------------------------------------------
+
+    async def quality_of(self, request: Request) -> quality.Quality:
+        """All that the page about quality says, for the window asked for."""
+        window = _window(request)
+        return await self.read(lambda connection: quality.quality(connection, self.workspace, window, WINDOWS[window], _now()))
+
+    async def quality(self, request: Request) -> Response:
+        """`/quality`: what leaks, for how much, since when, and what to do."""
+        facts = await self.quality_of(request)
+        return self.page(
+            "quality.html",
+            twin=_link("/quality.json", window=facts.window),
+            quality=facts,
+            charts=quality.drawn(facts, self.workspace, self.zone),
+            colours=quality.colours_of(self.workspace),
+            platform=lambda name: report.title(name, self.workspace),
+            after=report.AFTER,
+        )
+
+    async def quality_json(self, request: Request) -> Response:
+        """The page's data."""
+        return _json(await self.quality_of(request))
+
     # ---- signals -----------------------------------------------------------------------------------------------------------
 
     async def listed_of(self, request: Request) -> Listed:
@@ -312,24 +350,30 @@ class Console:
         """The list's data."""
         return _json(await self.listed_of(request))
 
-    async def story_of(self, request: Request) -> story.Story:
+    async def story_of(self, request: Request) -> Told:
         """The story of the event in the address; raises 404 when there is none."""
         number = request.path_params["event"]
-        told = None
+        told, orders = None, list[report.Ordered]()
         if number < 1 << 63:
-            told = await self.read(lambda connection: story.story(connection, number, self.workspace))
+            told, orders = await self.read(
+                lambda connection: (
+                    story.story(connection, number, self.workspace),
+                    report.orders_of(connection, number, self.workspace),
+                )
+            )
         if told is None:
             raise HTTPException(404, "There is no such event; the ledger may have let go of it.")
-        return told
+        return Told(story=told, orders=orders)
 
     async def told(self, request: Request) -> Response:
         """`/signals/{event}`: why this was, or was not, sent."""
         told = await self.story_of(request)
-        return self.page("signal.html", twin=f"/signals/{told.event.id}.json", story=told)
+        return self.page("signal.html", twin=f"/signals/{told.story.event.id}.json", story=told.story, orders=told.orders)
 
     async def told_json(self, request: Request) -> Response:
         """The story's data."""
-        return _json(await self.story_of(request))
+        told = await self.story_of(request)
+        return _json({**msgspec.structs.asdict(told.story), "orders": told.orders})
 
     # ---- find --------------------------------------------------------------------------------------------------------------
 

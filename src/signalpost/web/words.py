@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -75,14 +75,14 @@ def count(value: int, one: str, many: str | None = None) -> str:
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
-def money(value: str | None, currency: str | None) -> str:
+def money(value: str | Decimal | None, currency: str | None) -> str:
     """`1,234.50 GBP`; a dash for none."""
     if value is None:
         return "–"
     try:
         amount = Decimal(value)
     except InvalidOperation:
-        return value
+        return str(value)
     places = max(2, -int(amount.as_tuple().exponent)) if amount != amount.to_integral() else 2
     return f"{amount:,.{min(places, 6)}f} {currency or ''}".rstrip()
 
@@ -93,6 +93,30 @@ def share(part: int, whole: int) -> str:
         return "–"
     tenths = part * 1000 // whole
     return f"{tenths // 10}.{tenths % 10} %" if tenths < 1000 else "100 %"
+
+
+def amounts(value: Mapping[str, Decimal]) -> str:
+    """`1,234.50 GBP and 20.00 EUR`; empty for none."""
+    return " and ".join(money(amount, currency) for currency, amount in value.items())
+
+
+def percent(part: Decimal | float | None) -> str:
+    """`3.1 %` of a share from 0 to 1, rounded down so that nothing incomplete is 100 %; a dash for none."""
+    if part is None:
+        return "–"
+    tenths = (Decimal(str(part)) * 1000).to_integral_value(ROUND_FLOOR)
+    return f"{tenths / 10:.1f} %" if tenths % 10 else f"{tenths / 10:.0f} %"
+
+
+def change(value: Decimal, before: Decimal) -> str:
+    """`+12.1 %`, `−3.4 %`, `±0 %`; a dash where there is nothing to compare with."""
+    if not before:
+        return "–"
+    moved = (value - before) / abs(before)
+    if abs(moved) < Decimal("0.0005"):
+        return "±0 %"
+    shown = f"{abs(moved) * 100:,.1f}" if abs(moved) < 1 else f"{abs(moved) * 100:,.0f}"
+    return f"{'+' if moved > 0 else '−'}{shown} %"
 
 
 def pretty(value: object) -> Markup:

@@ -50,3 +50,11 @@ GROUP BY destination, source, name, keys
 SELECT l.destination, l.platform_event, count(*) FROM events e JOIN ledger l ON l.event = e.id
 WHERE e.received_at >= ? AND e.received_at < ? AND l.verdict IN ('accepted', 'warned') AND l.platform_event IS NOT NULL
 GROUP BY l.destination, l.platform_event
+
+-- name: report_clocks_by (hours together, each group by the moment it begins)
+SELECT hour - hour % ?, clock, name, bucket, sum(signals) FROM clocks WHERE hour >= ? AND hour < ?
+GROUP BY 1, clock, name, bucket ORDER BY 1
+
+-- name: report_coverage_by
+SELECT hour - hour % ?, destination, name, keys, sum(signals) FROM coverage WHERE hour >= ? AND hour < ?
+GROUP BY 1, destination, name, keys ORDER BY 1
