@@ -11,6 +11,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     conditions     one language for rules: checked, printed as a sentence, compiled
     presets        gates that an operator switches on by name
     config         the workspace file, read and checked
+    neighbours     the workspace files beside this one, and what test and production must not share
     normalize      one normaliser for every match key, and hashing
     masking        how people's data is shown
     sources        wire bytes -> events, one file per wire
@@ -59,6 +60,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     cli_quality    its commands about the quality of signals
     cli_report     its command that writes the report
     cli_rollout    its commands about staged rollouts
+    cli_alerts     its command that tries the addresses of alerts
     cli_say        how they all speak
 """
 

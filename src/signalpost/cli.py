@@ -12,7 +12,17 @@ from typing import Annotated, Any
 
 import typer
 
-from signalpost import __version__, cli_platforms, cli_quality, cli_report, cli_rollout, cli_run, cli_why, cli_workspace
+from signalpost import (
+    __version__,
+    cli_alerts,
+    cli_platforms,
+    cli_quality,
+    cli_report,
+    cli_rollout,
+    cli_run,
+    cli_why,
+    cli_workspace,
+)
 from signalpost.cli_say import Misuse, complain, say
 from signalpost.errors import SignalpostError
 
@@ -88,3 +98,4 @@ application.command("replay")(cli_run.replay_signals)
 application.command()(cli_run.bench)
 application.command("report")(cli_report.report_week)
 application.add_typer(cli_rollout.application, name="rollout")
+application.add_typer(cli_alerts.application, name="alerts")

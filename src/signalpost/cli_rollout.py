@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.text import Text
 
-from signalpost import rollout
+from signalpost import config, rollout
 from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
 from signalpost.config import Destination, Workspace
 from signalpost.marked import did_you_mean
@@ -61,7 +62,7 @@ def about(context: typer.Context) -> None:
 
 
 @application.command()
-def status(file: File, as_json: AsJson = False) -> None:
+def status(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
     """Show each rollout's stages, its figures against the bounds, and why it is held or when it may go on."""
     workspace, now = workspace_at(file), now_ms()
     staged = {name: destination for name, destination in workspace.destinations.items() if destination.rollout}
