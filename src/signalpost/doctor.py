@@ -130,7 +130,7 @@ class Look(Struct, frozen=True):
     @property
     def mapped(self) -> Mapping[str, str]:
         """Canonical event -> platform event."""
-        return self.platform.events if self.chosen.events == "standard" else self.chosen.events
+        return findings.mapped(self.chosen)
 
     @property
     def open(self) -> dict[str, list[Finding]]:

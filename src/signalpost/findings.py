@@ -404,6 +404,11 @@ def examples(figures: Figures, verdict: str, reasons: Collection[str], destinati
     return sorted(set(found), reverse=True)
 
 
+def mapped(chosen: Destination) -> Mapping[str, str]:
+    """Canonical event -> platform event."""
+    return CATALOG[chosen.type].events if chosen.events == "standard" else chosen.events
+
+
 TAKEN = frozenset({"accepted", "warned"})
 LAST = "in the last 24 hours"
 LATELY = f"in the last {DAYS} days"
@@ -421,9 +426,12 @@ DEFINITIONS = {"gross": "gross", "net": "net", "subtotal": "net"}
 """What a claim's amount is, for comparing: `subtotal` is goods without tax and shipping too."""
 
 
-def uncertain(claim: Claim) -> bool:
-    """Whether the value under our definition had to be taken as it was said, or from parts of which some are missing."""
-    return claim.value is None or claim.value_from.startswith("value") or "(no " in claim.value_from
+def uncertain(claim: Claim, definition: str) -> bool:
+    """Whether the value under the definition had to be taken as it was said, or from parts of which some are missing."""
+    found = claim.value_from
+    return (
+        claim.value is None or found.startswith("value") or "(no " in found or (definition == "gross" and found.startswith("sum"))
+    )
 
 
 def _said(claim: Claim) -> str:
@@ -444,7 +452,7 @@ def mixed_source(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
             continue
         (usual, often), (rare, seldom) = kinds.most_common(2)
         strays = [(order, claim) for order, claim in told if DEFINITIONS.get(claim.stated) == rare]
-        wrong = sum(uncertain(claim) for _, claim in strays)
+        wrong = sum(uncertain(claim, workspace.order_value) for _, claim in strays)
         example = next(claim for _, claim in strays)
         usually = next(claim for _, claim in told if DEFINITIONS.get(claim.stated) == usual)
         outcome = (
@@ -669,8 +677,7 @@ def rival_events(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     """A destination is sent two canonical events under the platform's one name of a purchase."""
     for name, chosen in workspace.destinations.items():
         platform = CATALOG[chosen.type]
-        mapped = platform.events if chosen.events == "standard" else chosen.events
-        rivals = [event for event, sent_as in mapped.items() if sent_as == platform.purchase]
+        rivals = [event for event, sent_as in mapped(chosen).items() if sent_as == platform.purchase]
         counts = {event: signals(pick(figures.day, destination=name, name=event, verdicts=TAKEN)) for event in rivals}
         active = [event for event in rivals if counts[event]]
         if len(active) < 2:
@@ -1154,9 +1161,11 @@ SOUNDS_ELSE = re.compile(
 )
 
 
-def unmapped_purchases(figures: Figures, _: Workspace) -> Iterator[Finding]:
-    """Events that sound like a purchase and are mapped to nothing."""
-    rows = widest(pick(figures.day, verdicts={"withheld"}, reasons={"not_mapped"}))
+def unmapped_purchases(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
+    """Events that sound like a purchase and are mapped to nothing, anywhere."""
+    known_somewhere = {event for chosen in workspace.destinations.values() for event in mapped(chosen)}
+    every = pick(figures.day, verdicts={"withheld"}, reasons={"not_mapped"})
+    rows = widest(each for each in every if each.name not in known_somewhere)
     by: Counter[str] = Counter()
     for each in rows:
         words = re.sub(r"[_\-./]+|(?<=[a-z])(?=[A-Z])", " ", each.name)
