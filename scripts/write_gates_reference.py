@@ -36,8 +36,8 @@ RULES = """
 ## Of the workspace file's own rules
 
 A rule under `gates` gives the reason `gate:` and its name: the preset's, or one made of the rule's `reason` (`Big gift` becomes
-`gate:big_gift`). What happened is the rule's condition as a sentence. [Junk orders](../leaks/junk-orders.md) tells how to use them,
-[the condition language](conditions.md) how to write one.
+`gate:big_gift`). What happened is the rule's condition as a sentence. [Junk orders](../leaks/junk-orders.md) tells how to use
+them, [the condition language](conditions.md) how to write one.
 
 | reason | what it is for | what to do |
 |---|---|---|

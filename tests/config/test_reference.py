@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,10 +51,7 @@ def test_the_example_has_no_mistake() -> None:
 
 def document(text: str) -> Any:
     """A workspace file as an editor reads it: variables are just text."""
-    quoted = text.replace(": ${", ': "${').replace("}}\n", '}"}\n')
-    return YAML(typ="safe", pure=True).load(
-        "\n".join(line + '"' if line.count('"') == 1 else line for line in quoted.splitlines())
-    )
+    return YAML(typ="safe", pure=True).load(re.sub(r"(?<![\"'/])\$\{\w+\}", r'"\g<0>"', text))
 
 
 def test_the_schema_takes_the_example() -> None:
