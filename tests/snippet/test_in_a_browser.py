@@ -156,6 +156,27 @@ def test_a_withdrawal_is_told_to_the_hub(visit: Visit) -> None:
     assert visit.query(statement) == [("consent_denied",)]
 
 
+def test_a_withdrawal_on_a_later_page_is_told_once(visit: Visit) -> None:
+    """A browser that the hub knows tells it of the refusal, also on a page that never had consent, and then never again."""
+    visit.go(f"loadPixels(); {CART}", consent="granted")
+    anonymous = visit.messages(1)[0]["anonymousId"]
+    visit.go("signalpost.consent(false);", path="/privacy")
+    assert visit.messages(2)[1]["anonymousId"] == anonymous
+    visit.go("signalpost.consent(false);", path="/privacy")
+    visit.page.wait_for_timeout(300)
+    assert len(visit.query("SELECT * FROM journal")) == 2
+
+
+def test_a_second_tag_changes_nothing(visit: Visit) -> None:
+    """A theme and a tag manager may both bring it: consent given to the first holds, and events are told once."""
+    page = visit.go("loadPixels(); signalpost.consent(true);")
+    page.add_script_tag(url=f"{visit.hub.url}/signalpost.js")
+    page.evaluate(CART)
+    assert len(visit.said("tiktok", 1)) == 1
+    visit.page.wait_for_timeout(300)
+    assert len(visit.query("SELECT * FROM journal")) == 1
+
+
 def test_pixels_that_load_late_are_served_late(visit: Visit) -> None:
     """Events wait for a pixel whose code comes after them, and no report is made before it was sent."""
     visit.go(f"{BUY} setTimeout(loadPixels, 1200);", consent="granted")
@@ -263,6 +284,17 @@ def test_only_a_purchase_is_reported_under_its_order(visit: Visit) -> None:
     assert begun[2]["event_id"] != bought[2]["event_id"] == "A-1001:order-completed"
     told = [each["properties"]["event_id"] for each in visit.messages(5) if each.get("event") == "Pixel Sent"]
     assert told == ["A-1001:order-completed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("products", "contents"),
+    [("null", 0), ("'SKU-1'", 0), ("{product_id: 'SKU-1'}", 1), ("[null, {product_id: 'SKU-1'}, {}]", 1)],
+)
+def test_products_of_any_shape_stop_no_pixel(visit: Visit, products: str, contents: int) -> None:
+    """A purchase whose products are not what they should be is told all the same, with those that can be read."""
+    visit.go(f"loadPixels(); signalpost.track('Order Completed', {{order_id: 1, products: {products}}});", consent="granted")
+    assert len(visit.said("tiktok", 1)[0][1]["contents"]) == contents
+    visit.said("pinterest", 1)
 
 
 @pytest.mark.parametrize("call", ["track()", "track('Order Completed', null)", "consent()", "push()", "push(['nothing'])"])

@@ -1,9 +1,10 @@
 // Signalpost: one event id for pixels and server, click ids kept, nothing without consent. See docs/reference/snippet.md
 (() => {
+if (window.signalpost?.track) return; // a second tag
 const script = document.currentScript, set = script?.dataset ?? {}, waiting = [], landed = [], memory = {};
 let allowed = null; // not yet asked
 
-// Event: [TikTok's name, the Pinterest tag's name]. Page views are the pixels' own.
+// Event: [TikTok's name, the Pinterest tag's]. Page views are the pixels' own.
 const NAMES = {
   "Order Completed": ["Purchase", "checkout"],
   "Checkout Started": ["InitiateCheckout", "initiatecheckout"],
@@ -25,10 +26,7 @@ const keep = safely((name, value, days) => {
   document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=${days * 86400}; samesite=lax` +
     (location.protocol === "https:" ? "; secure" : "") + (set.domain ? `; domain=${set.domain}` : "");
 });
-const cookie = safely((name) => {
-  const found = document.cookie.split("; ").find((each) => each.startsWith(name + "="));
-  return found && decodeURIComponent(found.slice(name.length + 1));
-});
+const cookie = safely((name) => decodeURIComponent(`; ${document.cookie}`.split(`; ${name}=`)[1].split(";")[0]));
 const kept = (name) => cookie(name) || memory[name];
 
 const random = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
@@ -45,8 +43,8 @@ const clicks = () => ({ ttclid: kept("ttclid"), epik: kept("_epik"), _ttp: kept(
 
 // To the hub: straight, or through the client the shop has.
 const send = safely((type, message) => {
-  const client = window[set.client || "analytics"], now = new Date().toISOString();
-  if (!set.writeKey) return client?.[type](message.event, message.properties);
+  if (!set.writeKey) return window[set.client || "analytics"]?.[type](message.event, message.properties);
+  const now = new Date().toISOString();
   const body = JSON.stringify({
     ...message, writeKey: set.writeKey, messageId: random(), anonymousId: anonymous(), timestamp: now, sentAt: now,
     context: {
@@ -60,7 +58,7 @@ const send = safely((type, message) => {
   }).catch(() => {});
 });
 
-const lines = (facts, id, price, quantity) => (facts.products || (facts.product_id ? [facts] : []))
+const lines = (facts, id, price, quantity) => [facts.products ?? facts].flat().filter((each) => each?.product_id)
   .map((each) => ({ [id]: each.product_id, [price]: each.price, [quantity]: each.quantity || 1 }));
 const PIXELS = {
   tiktok: (name, facts, event_id, worth) => window.ttq.track(name, {
@@ -104,13 +102,14 @@ const calls = {
   identify: (userId, traits) => allowed && set.writeKey && send("identify", { userId, traits }),
   attributes: () => (allowed ? { ...clicks(), anonymous_id: anonymous() } : {}),
   consent: (granted) => {
-    const before = allowed, held = waiting.splice(0);
+    const held = waiting.splice(0);
     allowed = granted === true;
     if (allowed) {
       landed.forEach((each) => keep(...each));
       return held.forEach((each) => tell(...each));
     }
-    if (before && set.writeKey) send("identify"); // the hub must know: orders also come without a browser
+    // A hub that knows this browser must hear of it: orders also come without a browser.
+    if (set.writeKey && kept("signalpost_id")) send("identify");
     ["ttclid", "_epik", "signalpost_id", "signalpost_sent"].forEach((name) => keep(name, "", 0));
   },
 };
