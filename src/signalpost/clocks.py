@@ -1,4 +1,4 @@
-"""How long things take: histograms with logarithmic buckets, quantiles of them, and what is late.
+"""How long things take: histograms with logarithmic buckets, quantiles of them, and how many are late.
 
 A histogram is a mapping of a bucket to how many. A bucket is named by its bound next to zero, in milliseconds, so a row of the
 table `clocks` can be read as it stands, and finer bounds can be added later without a new meaning for old rows. The ages that
@@ -11,8 +11,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import ceil
-
-from msgspec import Struct
 
 Histogram = Mapping[int, int]
 """Bucket -> how many."""
@@ -106,46 +104,3 @@ def at_least(histogram: Histogram, ms: int) -> int:
 def ahead(histogram: Histogram, ms: int = 1) -> int:
     """How many times are negative by `ms` or more: events from the future, told by a clock that runs ahead."""
     return sum(many for at, many in histogram.items() if at <= -ms)
-
-
-# ---------------------------------------------------------------------------------------------- what is late
-
-
-OFFLINE = HOUR
-"""Pinterest counts an event that reaches it later than this as offline: not deduplicated, not a web conversion."""
-SKEWED = MINUTE
-"""A clock that runs ahead by less is ordinary."""
-
-
-class Lateness(Struct, frozen=True, kw_only=True):
-    """One clock's figures over a window: times in ms, the rest numbers of signals."""
-
-    signals: int
-    p50: int
-    p95: int
-    p99: int
-    offline: int
-    """An hour or more: those Pinterest counts as offline."""
-    too_old: int
-    """As old as the platform no longer takes."""
-    ahead: int
-    """From the future, by `SKEWED` or more."""
-    furthest_ahead: int
-    """By how much, at most (ms); 0 when none is."""
-
-
-def late(histogram: Histogram, *, oldest: int = 7 * DAY) -> Lateness | None:
-    """The figures of a clock; None when nothing was timed. `oldest` is the platform's limit (ms), best one of `ROUND`."""
-    signals = sum(histogram.values())
-    if not signals:
-        return None
-    return Lateness(
-        signals=signals,
-        p50=quantile(histogram, 0.5),
-        p95=quantile(histogram, 0.95),
-        p99=quantile(histogram, 0.99),
-        offline=at_least(histogram, OFFLINE),
-        too_old=at_least(histogram, oldest),
-        ahead=ahead(histogram, SKEWED),
-        furthest_ahead=max(0, -value(min(histogram))),
-    )

@@ -450,8 +450,8 @@ BEFORE = 3 * DAY
 AFTER = 6 * HOUR
 """The same so long after it: where there are few signals the hour of a drop is a guess."""
 
-Row = tuple[int, str, str, str, int, int]
-"""(hour, destination, source, canonical event, mask, signals): a row of the table `coverage`."""
+Row = tuple[int, str, str, str, int, tuple[int, ...]]
+"""(hour, destination, source, canonical event, signals, how many of them have the key of each bit)."""
 
 
 class Mark(Struct, frozen=True, kw_only=True):
@@ -562,23 +562,18 @@ def alarms(rows: Iterable[Row], marks: Sequence[Mark], platforms: Mapping[str, s
     `rows` reach back `HISTORY`. One signal that goes to two destinations is two rows; each key is looked at in the destination
     that gets the most of these events among those that read it.
     """
-    hours: dict[tuple[str, str], dict[str, list[tuple[int, int, int]]]] = {}
-    for hour, destination, source, name, mask, signals in rows:
+    hours: dict[tuple[str, str], dict[str, list[tuple[int, int, tuple[int, ...]]]]] = {}
+    for hour, destination, source, name, signals, having in rows:
         if destination in platforms:
-            hours.setdefault((source, name), {}).setdefault(destination, []).append((hour, mask, signals))
+            hours.setdefault((source, name), {}).setdefault(destination, []).append((hour, signals, having))
     found: dict[tuple[str, str], list[tuple[str, tuple[str, ...], Drop]]] = {}
     for (source, name), told in hours.items():
-        most = sorted(told, key=lambda each: (-sum(signals for _, _, signals in told[each]), each))
+        most = sorted(told, key=lambda each: (-sum(signals for _, signals, _ in told[each]), each))
         for key, about in KEYS.items():
             reading = [each for each in most if READS[platforms[each]] >> about.bit & 1]
             if not reading:
                 continue
-            counted: dict[int, list[int]] = {}
-            for hour, mask, signals in told[reading[0]]:
-                at = counted.setdefault(hour, [0, 0])
-                at[0] += signals
-                at[1] += signals * (mask >> about.bit & 1)
-            fell = drop([(hour, n, k) for hour, (n, k) in counted.items()], about.margin)
+            fell = drop([(hour, n, having[about.bit]) for hour, n, having in told[reading[0]]], about.margin)
             if fell is not None:
                 found.setdefault((source, key), []).append((name, tuple(reading), fell))
     made = []

@@ -65,19 +65,8 @@ def test_shares_beyond_round_times_are_exact(several: list[int], ms: int) -> Non
     assert clocks.ahead(counted, ms) == sum(each <= -ms for each in several)
 
 
-def test_late_says_all_of_a_clock() -> None:
-    """A nightly batch with one clock that runs ahead: the figures an operator asks for, all of them."""
-    told = clocks.late(clocks.histogram([2 * clocks.HOUR] * 90 + [8 * clocks.DAY] * 5 + [-2 * clocks.MINUTE] * 5))
-    assert told is not None
-    assert (told.signals, told.offline, told.too_old, told.ahead) == (100, 95, 5, 5)
-    assert told.p50 == pytest.approx(2 * clocks.HOUR, rel=clocks.ERROR)
-    assert told.p99 == pytest.approx(8 * clocks.DAY, rel=clocks.ERROR)
-    assert told.furthest_ahead == pytest.approx(2 * clocks.MINUTE, rel=clocks.ERROR)
-
-
 def test_nothing_timed_says_nothing() -> None:
-    """Of a clock that timed nothing there are no figures, and asking for a quantile is an error."""
-    assert clocks.late({}) is None
+    """Of a clock that timed nothing none was late, and asking for a quantile is an error."""
     assert clocks.at_least({}, 1) == 0
     with pytest.raises(ValueError, match="nothing"):
         clocks.quantile({}, 0.5)

@@ -177,20 +177,19 @@ def mark(kind: str, at: int, source: str = "web", **more: str) -> Mark:
     return Mark(kind=kind, source=source, name=more.get("name", ""), value=more.get("value", "new"), at=at)
 
 
+def having(key: str, signals: int) -> tuple[int, ...]:
+    """How many signals have each key, where only this one is had."""
+    return tuple(signals if name == key else 0 for name in coverage.KEYS)
+
+
 def rows_of_a_shop(since: int) -> list[coverage.Row]:
     """35 days of two events at two destinations; from `since` on the pop-up's e-mail is missing."""
-    bit = 1 << coverage.KEYS["email"].bit
-    made: list[coverage.Row] = []
-    for number in range(35 * 24):
-        hour = START + number * HOUR
-        for destination in ("ttk", "pin"):
-            for name, n, k in (("Lead Generated", 20, 20), ("Product Viewed", 40, 24)):
-                lost = name == "Lead Generated" and hour >= since
-                made += [
-                    (hour, destination, "web", name, 0, n if lost else n - k),
-                    (hour, destination, "web", name, bit, 0 if lost else k),
-                ]
-    return made
+    return [
+        (hour, destination, "web", name, n, having("email", 0 if name == "Lead Generated" and hour >= since else k))
+        for hour in range(START, START + 35 * DAY, HOUR)
+        for destination in ("ttk", "pin")
+        for name, n, k in (("Lead Generated", 20, 20), ("Product Viewed", 40, 24))
+    ]
 
 
 def test_an_alarm_says_what_dropped_and_what_was_new() -> None:
@@ -226,9 +225,8 @@ def test_an_alarm_says_what_dropped_and_what_was_new() -> None:
 
 def test_a_key_is_looked_at_where_it_is_read() -> None:
     """A click id of one platform going missing is told of that platform's destinations only."""
-    bit = 1 << coverage.KEYS["epik"].bit
     rows: list[coverage.Row] = [
-        (START + number * HOUR, destination, "web", "Product Viewed", bit if number < 34 * 24 else 0, 20)
+        (START + number * HOUR, destination, "web", "Product Viewed", 20, having("epik", 20 if number < 34 * 24 else 0))
         for number in range(35 * 24)
         for destination in ("ttk", "pin")
     ]

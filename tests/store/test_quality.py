@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.store.shop import Shop, workspace
 
-from signalpost import clocks, coverage
+from signalpost import coverage
 from signalpost.config import Workspace
 from signalpost.coverage import KEYS, Mark
 from signalpost.samples import traffic
@@ -44,41 +44,22 @@ def shop(database: Database) -> Workspace:
     return workspace(database.address)
 
 
-def test_clocks_are_read_by_the_hour(database: Database) -> None:
-    """Each source's hours are histograms of their own, only of the clock and the window asked for; a second write adds up."""
-    rows = [
-        (NOW, "source", "web", clocks.bucket(500), 7),
-        (NOW, "source", "web", clocks.bucket(-5 * clocks.MINUTE), 1),
-        (NOW + HOUR, "source", "web", clocks.bucket(2 * HOUR), 3),
-        (NOW, "source", "warehouse", clocks.bucket(9 * HOUR), 4),
-        (NOW, "accepted", "tiktok", clocks.bucket(300), 9),
-        (NOW + 2 * HOUR, "source", "web", clocks.bucket(500), 100),
-    ]
-    written(database, "clock_add", rows)
-    written(database, "clock_add", [(NOW, "source", "web", clocks.bucket(500), 2)])
-    # From within the first hour: its rows count whole.
-    found = database.look(lambda connection: quality.clocks_by_hour(connection, "source", NOW + 1, NOW + 2 * HOUR))
-    assert found == {
-        "web": {NOW: {clocks.bucket(500): 9, clocks.bucket(-5 * clocks.MINUTE): 1}, NOW + HOUR: {clocks.bucket(2 * HOUR): 3}},
-        "warehouse": {NOW: {clocks.bucket(9 * HOUR): 4}},
-    }
-    told = database.look(lambda connection: quality.lateness_by_hour(connection, "source", NOW, NOW + 2 * HOUR))
-    assert [(hour, late.signals, late.offline, late.ahead) for hour, late in told["web"]] == [
-        (NOW, 10, 0, 1),
-        (NOW + HOUR, 3, 3, 0),
-    ]
-
-
 def test_coverage_and_marks_are_read_in_their_window(database: Database) -> None:
-    """Rows of a window come back as they were written, oldest first; marks newest first, each at its first time."""
+    """Each hour of a window comes once, oldest first, with how many have each key; marks newest first, each at its first time."""
+    every = (1 << len(KEYS)) - 1
     rows = [
         (NOW - HOUR, "tiktok", "web", "Order Completed", EMAIL, 1),
-        (NOW + HOUR, "tiktok", "web", "Order Completed", EMAIL, 2),
+        (NOW + HOUR, "tiktok", "web", "Order Completed", every, 2),
+        (NOW + HOUR, "tiktok", "web", "Order Completed", EMAIL, 5),
+        (NOW + HOUR, "tiktok", "web", "Order Completed", EMAIL, 1),
         (NOW, "tiktok", "web", "Order Completed", 0, 3),
         (NOW + 2 * HOUR, "tiktok", "web", "Order Completed", 0, 4),
     ]
     written(database, "coverage_add", rows)
-    assert database.look(lambda connection: quality.coverage_rows(connection, NOW + 5, NOW + 2 * HOUR)) == [rows[2], rows[1]]
+    assert database.look(lambda connection: quality.coverage_rows(connection, NOW + 5, NOW + 2 * HOUR)) == [
+        (NOW, "tiktok", "web", "Order Completed", 3, (0,) * len(KEYS)),
+        (NOW + HOUR, "tiktok", "web", "Order Completed", 8, (8, *(2,) * (len(KEYS) - 1))),
+    ]
     written(
         database,
         "mark_add",
@@ -114,8 +95,7 @@ def test_a_drop_is_found_in_the_database_with_what_was_new(database: Database, s
 
 
 def test_an_empty_database_has_nothing_to_say(database: Database, shop: Workspace) -> None:
-    """Before the first signal there are no figures and no alarms."""
-    assert database.look(lambda connection: quality.lateness_by_hour(connection, "source", 0, NOW)) == {}
+    """Before the first signal there is no score and no alarm."""
     assert database.look(lambda connection: quality.alarms(connection, shop, NOW)) == []
     assert coverage.score({}) is None
 

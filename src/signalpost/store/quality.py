@@ -1,9 +1,8 @@
-"""What is counted by the hour beside verdicts, read over time: clocks, match keys, change markers, and the drops they show."""
+"""Match keys by the hour, change markers, and the drops they show; clocks and notices are read by who tells of them."""
 
 from __future__ import annotations
 
 from signalpost import coverage
-from signalpost.clocks import Lateness, late
 from signalpost.config import Workspace
 from signalpost.store.database import Connection
 
@@ -13,27 +12,11 @@ MOST_MARKS = 1_000
 """Change markers read at most, newest first: a client that invents property names must not fill a page."""
 
 
-def clocks_by_hour(connection: Connection, clock: str, since: int, until: int) -> dict[str, dict[int, dict[int, int]]]:
-    """Source or destination -> hour (epoch ms) -> histogram (`clocks`), of one clock (`source`, `accepted`, `held`)."""
-    found: dict[str, dict[int, dict[int, int]]] = {}
-    for hour, name, bucket, signals in connection.rows("quality_clocks", clock, since - since % HOUR, until):
-        found.setdefault(name, {}).setdefault(int(hour), {})[int(bucket)] = int(signals)
-    return found
-
-
-def lateness_by_hour(connection: Connection, clock: str, since: int, until: int) -> dict[str, list[tuple[int, Lateness]]]:
-    """The same as figures, for charts: source or destination -> (hour, p50, p95, p99 and what is late), oldest first."""
-    return {
-        name: [(hour, told) for hour, histogram in hours.items() if (told := late(histogram)) is not None]
-        for name, hours in clocks_by_hour(connection, clock, since, until).items()
-    }
-
-
 def coverage_rows(connection: Connection, since: int, until: int) -> list[coverage.Row]:
-    """(hour, destination, source, event, mask, signals) of a window, oldest first."""
+    """(hour, destination, source, event, signals, of them those with each key) of a window, oldest first."""
     return [
-        (int(hour), destination, source, name, int(keys), int(signals))
-        for hour, destination, source, name, keys, signals in connection.rows("quality_coverage", since - since % HOUR, until)
+        (int(hour), destination, source, name, int(signals), tuple(map(int, having)))
+        for hour, destination, source, name, signals, *having in connection.rows("quality_coverage", since - since % HOUR, until)
     ]
 
 
@@ -46,7 +29,7 @@ def marks(connection: Connection, since: int, until: int) -> list[coverage.Mark]
 
 
 def alarms(connection: Connection, workspace: Workspace, now: int) -> list[coverage.Alarm]:
-    """The match keys that have really dropped, with what was new at the time; takes about a second for a large shop.
+    """The match keys that have really dropped, with what was new at the time; takes up to some seconds for a large shop.
 
     The hour that is not over yet counts too: a key that goes missing altogether is seen within it.
     """
