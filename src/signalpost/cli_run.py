@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -16,11 +17,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from signalpost import config, pipeline, replay, trial
-from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
+from signalpost import config, neighbours, pipeline, replay, trial
+from signalpost.cli_say import AsJson, File, Misuse, complain, say, say_json, workspace_at
+from signalpost.destinations import CATALOG
+from signalpost.errors import StoreError
 from signalpost.marked import did_you_mean
 from signalpost.processing import now_ms, quiet_logs
-from signalpost.store import batches
+from signalpost.store import batches, owner
 from signalpost.store.database import Database
 
 Found = TypeVar("Found")
@@ -40,6 +43,7 @@ def serve(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
     from signalpost import serve as room  # noqa: PLC0415  (a web server takes its time to load)
 
     workspace = workspace_at(file)
+    neighbours.refuse(file, os.environ, CATALOG)
     quiet_logs()
 
     def announce(running: room.Serving) -> None:
@@ -90,6 +94,10 @@ def send_test(
     workspace = workspace_at(file)
     _known_destination(workspace, destination)
     told = asyncio.run(trial.run(workspace, destination, now_ms()))
+    try:  # `doctor` shows when a destination was last tried
+        _with_database(workspace, lambda database: database.submit(partial(trial.note, told=told, now=now_ms())).result())
+    except StoreError as error:
+        complain(f"The test is not noted for `doctor`: {error}")
     if as_json:
         say_json(msgspec.to_builtins(told))
     else:
@@ -195,6 +203,7 @@ def replay_signals(
 def _with_database(workspace: config.Workspace, work: Callable[[Database], Found]) -> Found:
     database = Database(workspace.database)
     try:
+        database.submit(lambda one: owner.claim(one, workspace.workspace, workspace.environment, now_ms())).result()
         return work(database)
     finally:
         database.close()

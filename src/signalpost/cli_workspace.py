@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from signalpost import conditions, config, starter
+from signalpost import conditions, config, neighbours, starter
 from signalpost.cli_say import AsJson, File, Misuse, complain, say, say_json, text_of, workspace_at
 from signalpost.destinations import CATALOG
 from signalpost.gates import Rule, condition_of, rules
@@ -84,6 +84,9 @@ def _ask(answers: starter.Answers, question: starter.Question) -> starter.Answer
 def check(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
     """Name every mistake of a workspace file with its line; exit code 1 if there is one."""
     workspace, notes = config.check(text_of(file), os.environ, CATALOG, file=str(file))
+    shared = neighbours.mistakes(file, os.environ, CATALOG)
+    if shared:
+        workspace, notes = None, (*notes, *shared)
     if as_json:
         say_json(
             {

@@ -23,6 +23,7 @@ from signalpost.destinations import contract, readers
 from signalpost.errors import SignalpostError, TransportError
 from signalpost.pipeline import Previewed, Route
 from signalpost.sources import Received
+from signalpost.store.database import Connection
 from signalpost.transport import Transport
 
 VERDICTS = {"accepted": "accepted", "warned": "warned", "retry": "unknown"}
@@ -154,6 +155,16 @@ def _answered(title: str, sent: Sent) -> Check:
     return Check(
         event=sent.event, what=f"{title}'s answer", passed=passed, sentence=f"{sent.verdict.capitalize()}: {sent.sentence}"
     )
+
+
+def note(connection: Connection, told: Trial, now: int) -> None:
+    """Write into the audit how a test ended: `accepted: ...`, or `failed: ...` with the first thing that is wrong."""
+    failed = next((f"{each.event}, {each.what}: {each.sentence}" for each in told.checks if each.passed is False), "")
+    if told.passed:
+        said = f"accepted: a cart and a purchase, with {sum(each.passed is True for each in told.checks)} checks."
+    else:
+        said = f"failed: {failed or told.credentials_sentence}"
+    connection.run("audit_add", now, "Signalpost", "send-test", told.destination, said)
 
 
 # ---- what the test person does ---------------------------------------------------------------------------------------------
