@@ -224,6 +224,9 @@ def schema(catalog: Catalog) -> dict[str, Any]:
         for name, keys in SOURCE_KEYS.items()
         if keys
     ]
+    # An amount is read as the text it is written in, so that it stays exact; people write it as a number.
+    definitions["Workspace"]["properties"]["rates"]["additionalProperties"]["type"] = ["string", "number"]
+    definitions["Derived"]["properties"]["lifetime_value"]["anyOf"][0]["type"] = ["string", "number"]
     definitions["Condition"] = _condition_schema()
     definitions["Gate"]["properties"]["when"]["$ref"] = "#/$defs/Condition"
     definitions["Derived"]["properties"]["where"]["$ref"] = "#/$defs/Condition"

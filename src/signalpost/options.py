@@ -19,7 +19,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 EventPath = Annotated[str, Meta(extra={"is": "path"})]
 EventName = Annotated[str, Meta(extra={"is": "event"})]
 Share = Annotated[str, Meta(extra={"is": "share"}, extra_json_schema={"examples": ["40%", "2.5%"]})]
-Amount = Annotated[str, Meta(extra={"is": "amount"}, extra_json_schema={"type": ["string", "number"], "examples": [300, 1.0842]})]
+Amount = Annotated[str, Meta(extra={"is": "amount"}, extra_json_schema={"examples": ["300", "1.0842"]})]
 CurrencyCode = Annotated[str, Meta(extra={"is": "currency"})]
 Condition = Annotated[Any, Meta(extra={"is": "condition"})]
 
