@@ -1,4 +1,4 @@
-"""The commands of a staged rollout: status, advance, back."""
+"""The commands of a staged rollout: status, advance, back, restart."""
 
 from __future__ import annotations
 
@@ -98,6 +98,12 @@ def advance(file: File, destination: Name, note: Note, by: By = None, as_json: A
 def back(file: File, destination: Name, note: Note, by: By = None, as_json: AsJson = False) -> None:
     """Go back to a destination's stage before, with a line in the audit; its time begins anew."""
     _move(file=file, name=destination, steps=-1, note=note, by=by, as_json=as_json)
+
+
+@application.command()
+def restart(file: File, destination: Name, note: Note, by: By = None, as_json: AsJson = False) -> None:
+    """Begin a destination's stage anew, after something was mended: its time and its figures count from now."""
+    _move(file=file, name=destination, steps=0, note=note, by=by, as_json=as_json)
 
 
 def _move(*, file: File, name: str, steps: int, note: str, by: str | None, as_json: bool) -> None:

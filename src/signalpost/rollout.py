@@ -201,20 +201,25 @@ def placed(stages: Sequence[Stage], standing: Standing) -> Standing:
     return standing if standing.stage <= last else replace(standing, stage=last, held="")
 
 
+def ripe(stages: Sequence[Stage], standing: Standing, now: int) -> bool:
+    """Whether figures decide now: there is a next stage and this one's time has passed."""
+    if standing.stage >= len(stages) - 1:
+        return False
+    due = earliest(stages[standing.stage], standing)
+    return due is not None and now >= due
+
+
 def advance(stages: Sequence[Stage], standing: Standing, figures: Figures, now: int) -> Standing:
     """The standing after looking once: the next stage, the same one, or the same one with why it is held.
 
+    `figures` are looked at only when the stage is `ripe`.
     At most one stage forward, because the figures are those of this stage; the next one is measured from its own beginning.
     """
     standing = placed(stages, standing)
     stage = stages[standing.stage]
-    if standing.stage == len(stages) - 1:
-        return replace(standing, held="")
-    due = earliest(stage, standing)
-    if due is None:
-        return replace(standing, held=BY_HAND)
-    if now < due:
-        return replace(standing, held="")
+    if not ripe(stages, standing, now):
+        by_hand = standing.stage < len(stages) - 1 and earliest(stage, standing) is None
+        return replace(standing, held=BY_HAND if by_hand else "")
     failing = [check.sentence for check in checks(stage, figures) if not check.holds]
     if failing:
         return replace(standing, held="; ".join(failing))
@@ -222,7 +227,7 @@ def advance(stages: Sequence[Stage], standing: Standing, figures: Figures, now: 
 
 
 def moved(stages: Sequence[Stage], standing: Standing, steps: int, now: int) -> Standing:
-    """The standing so many stages on (or back), by hand; raise `ValueError` where there is no such stage."""
+    """The standing so many stages on (or back, or 0: anew), by hand; raise `ValueError` where there is no such stage."""
     standing = placed(stages, standing)
     stage = standing.stage + steps
     if not 0 <= stage < len(stages):

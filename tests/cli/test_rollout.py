@@ -139,6 +139,8 @@ def test_a_person_advances_and_goes_back(run: Run, shop: Path) -> None:
     assert "pinterest is in stage 2 of 3 now. It sends Checkout Started, Order Completed, Product Added." in done.stdout
     assert "The stage before asked for more: accepted: not yet known, 99% wanted" in done.stdout
     assert "goes on by hand" in run("rollout", "status", shop.name, environ=ENVIRON).stdout
+    done = run("rollout", "restart", shop.name, "pinterest", "--note", "carts have prices now", environ=ENVIRON)
+    assert "pinterest is in stage 2 of 3 now." in done.stdout
     done = run("rollout", "back", shop.name, "pinterest", "--note", "too many carts", "--by", "grace", "--json", environ=ENVIRON)
     assert json.loads(done.stdout) == {
         "destination": "pinterest", "stage": 1, "stages": 3, "sends": ["Order Completed"], "by": "grace",
@@ -146,6 +148,7 @@ def test_a_person_advances_and_goes_back(run: Run, shop: Path) -> None:
     }  # fmt: skip
     assert [(line["who"], line["what"], line["note"]) for line in status(run, shop)["changes"]] == [
         ("grace", "rollout moved back", "too many carts"),
+        ("ada", "rollout begun anew", "carts have prices now"),
         ("ada", "rollout advanced", "the sale begins"),
     ]
 

@@ -18,12 +18,16 @@ ITSELF = "Signalpost"
 """Who changed a rollout when nobody did it by hand."""
 
 
+MOVES = {(True, False): "advanced", (False, True): "moved back", (False, False): "begun anew"}
+"""What a person did, by whether it went on or back."""
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """One change of a rollout, as the audit has it."""
 
     destination: str
     what: str
-    """`began`, `advanced`, `moved back`, `held`, `free again`, `ended`."""
+    """`began`, `advanced`, `moved back`, `begun anew`, `held`, `free again`, `ended`."""
     note: str
     stage: int
 
@@ -112,11 +116,11 @@ def advance_all(connection: Connection, workspace: Workspace, now: int) -> list[
 
 
 def move(connection: Connection, workspace: Workspace, destination: str, steps: int, *, who: str, note: str, now: int) -> Change:
-    """Go so many stages on (or back) by hand; raise `ValueError` where there is no such stage."""
+    """Go so many stages on (or back, or 0: begin this one anew) by hand; raise `ValueError` where there is no such stage."""
     stages = workspace.destinations[destination].rollout
     standing = standings(connection).get(destination, Standing(destination=destination, since=now))
     moved = rollout.moved(stages, standing, steps, now)
-    return place(connection, moved, who=who, what="advanced" if steps > 0 else "moved back", note=note, now=now)
+    return place(connection, moved, who=who, what=MOVES[steps > 0, steps < 0], note=note, now=now)
 
 
 def _look(connection: Connection, destination: Destination, before: Standing | None, name: str, now: int) -> list[Change]:
@@ -125,7 +129,10 @@ def _look(connection: Connection, destination: Destination, before: Standing | N
     if before is None:
         began = Standing(destination=name, since=now)
         return [place(connection, began, what="began", note=f"Stage 1 of {len(stages)}.", **say)]
-    after = rollout.advance(stages, before, figures(connection, destination, rollout.placed(stages, before)), now)
+    here = rollout.placed(stages, before)
+    # Counting a long stage takes a while, and this holds the writer: only when it matters.
+    known = figures(connection, destination, here) if rollout.ripe(stages, here, now) else Figures()
+    after = rollout.advance(stages, before, known, now)
     if after.stage > before.stage:
         note = f"Stage {after.stage + 1} of {len(stages)}: everything that stage {before.stage + 1} asked for holds."
         return [place(connection, after, what="advanced", note=note, **say)]
