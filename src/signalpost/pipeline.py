@@ -295,8 +295,8 @@ def not_yet(route: Route, name: str, work: Deciding) -> tuple[str, None] | None:
 def own_gates(told: Told, signal: Signal, route: Route, work: Deciding) -> tuple[str, str] | None:
     """The first of the workspace's enforcing gates that withholds this; observing ones before it only note that they would."""
     rules = work.plan.rules_at(route, told.name)
-    if told.origin:
-        rules += tuple(rule for rule in work.plan.rules_at(route, told.origin) if rule not in rules)
+    if told.origin:  # what withholds the event withholds what is made of it; what only observes has counted it already
+        rules += tuple(rule for rule in work.plan.rules_at(route, told.origin) if rule not in rules and not rule.observing)
     if not rules:
         return None
     looked_at = subject(told, signal.order, work)

@@ -42,9 +42,15 @@ order_value: gross
 database: {folder}/signalpost.db
 sources:
   web: {{type: pipelines, write_key: web-key}}
+gates:
+  - {{reason: any order, when: {{order.value: {{gt: 1}}}}, events: [Order Completed], mode: observing}}
+derived:
+  Second Purchase: {{nth_order: 2}}
+holds: {{Order Completed: 200ms}}
 destinations:
   tiktok:
     type: tiktok
+    events: {{Order Completed: Purchase, Product Viewed: ViewContent, Second Purchase: Subscribe}}
     pixel: {pixel}
     access_token: ${{TIKTOK_TOKEN}}
     website: https://shop.example
@@ -225,6 +231,15 @@ async def test_a_server_killed_under_load_loses_nothing_it_acknowledged(server: 
     verdicts = Counter((destination, verdict) for _, destination, verdict, *_ in ledger)
     assert {"accepted", "withheld"} >= {verdict for _, verdict in verdicts}, f"seed {SEED}: {verdicts}"
     rows = Counter(key for key, *_ in ledger)
+    second = Counter(server.rows("SELECT person FROM events WHERE name = 'Second Purchase'"))
+    assert second, "people who buy twice make second purchases"
+    assert all(times == 1 for times in second.values()), f"seed {SEED}: a derived event twice"
+    people = {person for (person,) in server.rows("SELECT person FROM orders GROUP BY person HAVING count(*) > 1")}
+    assert {person for (person,) in second} == people, f"seed {SEED}: somebody's second purchase is missing"
+    noticed = dict(server.rows("SELECT destination, sum(signals) FROM notices WHERE what = 'observed' GROUP BY destination"))
+    assert noticed == dict.fromkeys(("tiktok", "pinterest"), len(load.orders)), f"seed {SEED}: what an observing gate counted"
+    covered = dict(server.rows("SELECT destination, sum(signals) FROM coverage GROUP BY destination"))
+    assert covered == {each: verdicts[each, "accepted"] for each in ("tiktok", "pinterest")}, f"seed {SEED}: the keys counted"
     assert all(rows[f"web:{message}"] == 2 for message in load.acknowledged), f"seed {SEED}"
 
     merged = 0
