@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -268,3 +270,16 @@ def test_inflation_is_the_share_counted_too_often() -> None:
     assert summary([one, two, unknown, unknown]).inflation == Decimal("0.5")
     assert summary([one, two, unknown, unknown]).inflation_at_most == Decimal("0.75")
     assert summary([]).inflation is None
+
+
+def test_the_page_on_duplicates_tells_every_verdict_and_window() -> None:
+    """docs/leaks/duplicates.md has each verdict, and TikTok's windows and Pinterest's hour as the table has them."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "leaks" / "duplicates.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \| ", page, re.MULTILINE)) == set(get_args(Foreseen))
+    tiktok, pinterest = PUBLISHED["tiktok"], PUBLISHED["pinterest"]
+    assert tiktok.merges_within is not None
+    assert tiktok.drops_within is not None
+    assert f"within {tiktok.merges_within // MINUTE} minutes: **merged**" in page
+    assert f"up to {tiktok.drops_within // HOUR} hours: **dropped**" in page
+    assert pinterest.late_after == HOUR
+    assert "more than an hour after the event it counts as offline" in page

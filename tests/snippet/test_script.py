@@ -11,6 +11,7 @@ from signalpost import vocabulary
 from signalpost.destinations import CATALOG
 from signalpost.web import snippet
 
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = (Path(snippet.__file__).parent / "static" / "signalpost.js").read_text("utf-8")
 MOST_BYTES = 6_656
 
@@ -59,3 +60,20 @@ def test_it_is_served_to_everybody_and_kept(console: Running) -> None:
         assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(SCRIPT.encode())))
         refused = client.post(snippet.PATH)
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_the_reference_has_the_same_names() -> None:
+    """The table of docs/reference/snippet.md is the script's."""
+    page = (ROOT / "docs" / "reference" / "snippet.md").read_text("utf-8")
+    rows = re.findall(r"^\| (.+?) \| (.*?) ?\| (.*?) ?\|$", page.split("| event | TikTok |")[1].split("\n\n")[0], re.MULTILINE)
+    told = {event: [name for name in (tiktok, tag) if name] for event, tiktok, tag in rows if event in names()}
+    assert told == {event: [name for name in listed if name] for event, listed in names().items()}
+
+
+def test_the_reference_names_every_attribute_and_call() -> None:
+    """Each attribute that the script reads and each call that it offers has its row on the page, and no other."""
+    page = (ROOT / "docs" / "reference" / "snippet.md").read_text("utf-8")
+    read = {re.sub(r"[A-Z]", lambda letter: "-" + letter[0].lower(), name) for name in re.findall(r"\bset\.(\w+)", SCRIPT)}
+    assert read == set(re.findall(r"^\| `data-([a-z-]+)` \|", page, re.MULTILINE))
+    offered = set(re.findall(r"^  (\w+): \(", SCRIPT.split("const calls = {")[1], re.MULTILINE)) | {"push"}
+    assert offered == set(re.findall(r"^\| `signalpost\.(\w+)\(", page, re.MULTILINE))
