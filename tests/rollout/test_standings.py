@@ -90,6 +90,24 @@ def test_a_rollout_begins_at_first_sight_and_advances_when_all_holds(database: D
     assert told(database) == [("Signalpost", "rollout advanced"), ("Signalpost", "rollout held"), ("Signalpost", "rollout began")]
 
 
+def test_a_move_by_hand_between_measuring_and_looking_is_kept(database: Database) -> None:
+    """Figures of a stage that a person has left in the meantime advance nothing."""
+    file = shop(replace(STAGES[0], lasts=None), replace(STAGES[1], lasts=None), STAGES[2])
+    look(database, file, NOW)
+    happened(database, NOW + HOUR, "Order Completed", "accepted", many=500)
+    now = NOW + 2 * HOUR
+    measured = database.look(lambda connection: rollouts.measure(connection, file, now))
+    assert [here.stage for here in measured] == [0]
+
+    def by_hand(connection: Connection) -> Change:
+        return rollouts.move(connection, file, "tiktok", 1, who="ada", note="now", now=now)
+
+    database.submit(by_hand).result()
+    late = partial(rollouts.advance_all, workspace=file, now=now, measured=measured)
+    assert database.submit(late).result() == []
+    assert standing(database) == Standing(destination="tiktok", stage=1, since=now)
+
+
 def test_a_person_moves_a_rollout_and_its_time_begins_anew(database: Database) -> None:
     """Held by a bound, then moved by hand: the reason goes with the stage, the audit keeps who and why."""
     file = shop(*STAGES)

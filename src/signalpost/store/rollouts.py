@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -95,17 +96,33 @@ def kept_back(connection: Connection, standing: Standing) -> dict[str, dict[str,
     return found
 
 
-def advance_all(connection: Connection, workspace: Workspace, now: int) -> list[Change]:
+def measure(connection: Connection, workspace: Workspace, now: int) -> dict[Standing, Figures]:
+    """The figures of the stages whose time has passed, for `advance_all`: counting a long stage takes up to a second."""
+    found = {}
+    for name, standing in standings(connection).items():
+        destination = workspace.destinations.get(name)
+        if destination is not None and destination.rollout:
+            here = rollout.placed(destination.rollout, standing)
+            if rollout.ripe(destination.rollout, here, now):
+                found[here] = figures(connection, destination, here)
+    return found
+
+
+def advance_all(
+    connection: Connection, workspace: Workspace, now: int, measured: Mapping[Standing, Figures] | None = None
+) -> list[Change]:
     """Look at every rollout once: begin, advance, hold, free or end it, with an audit line each; in the caller's transaction.
 
-    A destination seen for the first time begins in its first stage; one whose `rollout` left the file sends everything, and
+    `measured` is what `measure` gave a moment ago on a reader's connection; without it the counting holds the writer. A
+    destination seen for the first time begins in its first stage; one whose `rollout` left the file sends everything, and
     would begin anew. Called again at the same moment it changes nothing.
     """
     known = standings(connection)
+    measured = measure(connection, workspace, now) if measured is None else measured
     changes = []
     for name, destination in workspace.destinations.items():
         if destination.rollout:
-            changes += _look(connection, destination, known.get(name), name, now)
+            changes += _look(connection, destination, known.get(name), name, now, measured)
     for name in known:
         if name not in workspace.destinations or not workspace.destinations[name].rollout:
             note = "The workspace file has no rollout for it any more."
@@ -123,16 +140,23 @@ def move(connection: Connection, workspace: Workspace, destination: str, steps: 
     return place(connection, moved, who=who, what=MOVES[steps > 0, steps < 0], note=note, now=now)
 
 
-def _look(connection: Connection, destination: Destination, before: Standing | None, name: str, now: int) -> list[Change]:
+def _look(
+    connection: Connection,
+    destination: Destination,
+    before: Standing | None,
+    name: str,
+    now: int,
+    measured: Mapping[Standing, Figures],
+) -> list[Change]:
     stages = destination.rollout
     say: dict[str, Any] = {"who": ITSELF, "now": now}
     if before is None:
         began = Standing(destination=name, since=now)
         return [place(connection, began, what="began", note=f"Stage 1 of {len(stages)}.", **say)]
     here = rollout.placed(stages, before)
-    # Counting a long stage takes a while, and this holds the writer: only when it matters.
-    known = figures(connection, destination, here) if rollout.ripe(stages, here, now) else Figures()
-    after = rollout.advance(stages, before, known, now)
+    if rollout.ripe(stages, here, now) and here not in measured:
+        return []  # moved by hand since it was measured: the next look has its figures
+    after = rollout.advance(stages, before, measured.get(here, Figures()), now)
     if after.stage > before.stage:
         note = f"Stage {after.stage + 1} of {len(stages)}: everything that stage {before.stage + 1} asked for holds."
         return [place(connection, after, what="advanced", note=note, **say)]
