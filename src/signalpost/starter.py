@@ -63,7 +63,8 @@ def write(answers: Answers, catalog: config.Catalog) -> str:
     parts = [_HEAD.format(answers=answers)]
     test = answers.environment == "test"
     parts += [_destination(name, catalog[name], test=test) for name in answers.platforms]
-    parts.append(_TAIL)
+    # Where everything is a test, a rule against tests would leave nothing.
+    parts += [_GATES.format(test_order="" if test else _TEST_ORDER), _QUALITY, _TAIL]
     return "\n".join(parts)
 
 
@@ -84,8 +85,26 @@ def _destination(name: str, platform: config.Platform, *, test: bool) -> str:
     lines.append(f"    # Which events go there, and what {platform.title} calls them. `events: standard` means all of")
     lines.append("    # the platform's own table, which the reference pages print.")
     lines.append("    events:")
-    lines += [f"      {event}: {target}" for event, target in _chosen(platform)]
+    chosen = _chosen(platform)
+    lines += [f"      {event}: {target}" for event, target in chosen]
+    lines += _rollout([event for event, _ in chosen])
     return "\n".join(lines) + "\n"
+
+
+def _rollout(events: Sequence[str]) -> list[str]:
+    """The stages as comments: purchases first, what leads to one next, the rest when those are proven."""
+    purchase, carts, rest = events[:1], events[1:3], events[3:]
+    bounds = '{accepted: ">= 99%", with_value: ">= 98%", events: ">= 50"}'
+    lines = [
+        "    # Events may begin in stages: each next one by itself, when what is sent has proven good.",
+        "    # rollout:",
+        f"    #   - {{send: [{', '.join(purchase)}], for: 72h, until: {bounds}}}",
+    ]
+    if carts:
+        lines.append(f"    #   - {{send: [{', '.join(carts)}], for: 72h}}")
+    if rest:
+        lines.append(f"    #   - {{send: [{', '.join(rest)}], at_most: {{{rest[0]}: 5}}}}")
+    return lines
 
 
 def _commented(doc: str, line: str) -> Sequence[str]:
@@ -143,6 +162,39 @@ events: {{}}
 
 # Where conversions go. Nothing is sent that is not listed under `events`.
 destinations:"""
+
+_TEST_ORDER = """\
+  - preset: test_order       # orders tagged as a test; what is marked as one never leaves production anyway
+"""
+
+_GATES = """\
+# Which signals no platform should learn from. `signalpost gates` prints these rules and the others as sentences.
+gates:
+  - preset: zero_value       # orders worth nothing
+{test_order}\
+  - preset: bot              # what programs do, not people
+  # - preset: employee       # the brand's own people
+  #   email_domains: [my-shop.example]
+  #   mode: observing        # sends all the same, and counts what it would withhold
+"""
+
+_QUALITY = """\
+# The same product put into the cart again within this time is one signal.
+repeats:
+  Product Added: 10m
+
+# Who is told when something is wrong, in Apprise's addresses.
+# alerts:
+#   to:
+#     team: ${ALERTS_ADDRESS}
+#   quiet: 22:00-07:00
+
+# The measurement plan, written down where everybody finds it.
+# measurement:
+#   primary: Shopify orders
+#   success: cost of a new customer below 30 USD
+#   checked: every Monday by the paid team
+"""
 
 _TAIL = """\
 # How Signalpost listens.
