@@ -101,12 +101,13 @@ class Weeks:
                 )  # fmt: skip
         return number
 
-    def order(self, order_id: str, event: int, record: purchases.Record) -> None:
+    def order(self, order_id: str, event: int, record: purchases.Record, key: str = "") -> None:
         """An order with its record."""
-        self.orders[order_id] = record
+        self.orders[key or order_id] = record
+        time = min((claim.time for claim in record.claims.values()), default=0)
         self.raw(
             "INSERT INTO orders (key, order_id, person, event, time, sent, record) VALUES (?, ?, 1, ?, ?, '', ?)",
-            order_id, order_id, event, min((c.time for c in record.claims.values()), default=0), msgspec.json.encode(record),
+            key or order_id, order_id, event, time, msgspec.json.encode(record),
         )  # fmt: skip
 
     def count(self, table: str, **columns: Any) -> None:
