@@ -394,7 +394,8 @@ class Visit:
         """Whether the new client forgets who the visitor is."""
         if scene.client is AFTER and used.anonymous_id != "kiosk-1":
             # Another host has other cookies: the browser begins anew there.
-            used = msgspec.structs.replace(used, anonymous_id=unique(used.anonymous_id, "on the new host"), ttp=None)
+            ttp = people.token(used.anonymous_id, "ttp", 27).replace("-", "a").replace("_", "b") if used.ttp else None
+            used = msgspec.structs.replace(used, anonymous_id=unique(used.anonymous_id, "on the new host"), ttp=ttp)
             self.lost = draw(key, "lost") < LOST
         self.browser = used
         self.scene = scene
