@@ -88,7 +88,8 @@ def _told(record: Record, event: Event, name: str, order: Order, number: int) ->
     if name == FLAG:
         return purchases.flagged(record, at)
     platform, event_id = orders.text(event.properties.get("platform")), orders.text(event.properties.get("event_id"))
-    return purchases.pixel_sent(record, platform, event_id[:200], at) if platform and event_id else record
+    # A pixel that was sent without an id is told with an empty one: nothing will merge with it.
+    return purchases.pixel_sent(record, platform[:50], (event_id or "")[:200], at) if platform else record
 
 
 def remember(known: KnownOrder, work: Deciding) -> None:

@@ -57,7 +57,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     flagged_at: int = 0
     """When it was first said to be fraudulent."""
     pixels: dict[str, tuple[str, int]] = {}
-    """Platform -> (event id, time) that the browser's pixel was sent, as the snippet reports it."""
+    """Platform -> (event id, time) that the browser's pixel was sent, as the snippet reports it; an empty id: it had none."""
 
 
 NOTHING = Record()

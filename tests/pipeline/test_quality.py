@@ -201,6 +201,28 @@ def test_two_sources_of_one_order_are_one_order_with_two_claims(database: Databa
     assert purchases.facts(person(flow)).lifetime_value == Decimal("100.00")
 
 
+def test_what_the_pixel_was_sent_is_kept_with_the_order_and_not_sent(database: Database) -> None:
+    """The snippet's reports are evidence about an order, with or without an id, and no signals of their own."""
+    flow = Flow(database)
+    flow.append(
+        [
+            said(
+                "Pixel Sent", "p1", platform="tiktok", event="CompletePayment", event_id="1001:order-completed", order_id="1001"
+            ),
+            bought("1001"),
+            said("Pixel Sent", "p2", NOW + MINUTE, platform="pinterest", event="checkout", order_id="1001"),
+        ]
+    )
+    flow.process(now=NOW + MINUTE)
+
+    ((record,),) = flow.rows("SELECT record FROM orders")
+    assert msgspec.json.decode(bytes(record), type=purchases.Record).pixels == {
+        "tiktok": ("1001:order-completed", NOW),
+        "pinterest": ("", NOW),
+    }
+    assert verdicts(flow, "Pixel Sent") == [("withheld", "not_mapped")] * 2
+
+
 # ---- derived events --------------------------------------------------------------------------------------------------------
 
 
