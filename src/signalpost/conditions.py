@@ -26,7 +26,7 @@ from crawleruseragents import is_crawler  # type: ignore[import-untyped]  # it h
 from msgspec import Struct
 
 from signalpost.events import Claim, Event, Facts, Order, Person
-from signalpost.marked import Mistake, Notes, Value, did_you_mean, listed, nearest
+from signalpost.marked import Mistake, Notes, Value, listed, nearest
 from signalpost.options import duration, number, share, spelt
 
 Test = Callable[["Subject"], bool]
@@ -504,18 +504,19 @@ def _unknown(key: str) -> str:
         return "A condition cannot name a segment yet: there are no segments in a workspace file."
     if key in OPEN:
         return f"`{key}` needs the name of what it looks at, such as `{key}.gift_note`."
-    names = [*PATHS, *_WORDS_OF_CONDITIONS]
-    for root in OPEN:
-        near = nearest(key.rpartition(".")[0], [root])
-        if near is not None and key.count(".") >= root.count(".") + 1 and nearest(key, names) is None:
-            return f"A condition cannot look at `{key}`. Did you mean `{root}.{key.rpartition('.')[2]}`?"
-    last = {name.rpartition(".")[2]: name for name in reversed(PATHS)}
-    near = nearest(key, names) or last.get(nearest(key.rpartition(".")[2], last) or "")
-    if near is not None:
-        return f"A condition cannot look at `{key}`. Did you mean `{near}`?"
-    root = key.partition(".")[0]
-    there = [name for name in (*PATHS, *(f"{one}.…" for one in OPEN)) if name.startswith(root + ".")]
-    known = f"Of the {root} it knows {listed(there)}." if there else "Paths begin with `event.`, `order.` or `person.`."
+    root, *names = key.split(".")
+    own = {name.removeprefix(f"{root}."): name for name in PATHS if name.startswith(f"{root}.")}
+    if own:
+        # The root is right, so only what follows it is compared: `order.` alone makes any two paths alike.
+        near = own.get(nearest(key.removeprefix(f"{root}."), own) or "")
+        opened = nearest(f"{root}.{names[0]}", OPEN) if len(names) > 1 else None
+        near = near or (".".join([opened, *names[1:]]) if opened is not None else None)
+        there = listed([*own.values(), *(f"{one}.…" for one in OPEN if one.startswith(f"{root}."))])
+        known = f"Did you mean `{near}`?" if near is not None else f"Of the {root} it knows {there}."
+    else:
+        ends = {name.rpartition(".")[2]: name for name in reversed(PATHS)}
+        near = ends.get(nearest(key.rpartition(".")[2], ends) or "") or nearest(key, [*PATHS, *_WORDS_OF_CONDITIONS])
+        known = f"Did you mean `{near}`?" if near is not None else "Paths begin with `event.`, `order.` or `person.`."
     return f"A condition cannot look at `{key}`. {known}"
 
 
@@ -610,12 +611,11 @@ def _predicates(key: str, known: Path, value: Value, notes: Notes) -> list[_Pred
 def _asked(key: str, known: Path, operator: str, value: Value, notes: Notes) -> list[_Predicate] | None:
     allowed = OPERATORS[known.kind]
     if operator not in allowed:
-        plain = value.kind in {"scalar", "list", "nothing"} and operator in {"eq", "in"}
-        near = nearest(operator, allowed) if not plain else None
-        hint = f" Did you mean `{near}`?" if near is not None else ""
-        sentence = f"`{key}` is {KINDS[known.kind]}: it takes {listed(allowed, 'or')}, not `{operator}`.{hint}"
+        sentence = f"`{key}` is {KINDS[known.kind]}: it takes {listed(allowed, 'or')}, not `{operator}`."
         if operator not in _EVERY_OPERATOR:
-            sentence = f"There is no `{operator}` in a condition.{did_you_mean(operator, allowed)}"
+            near = nearest(operator, _EVERY_OPERATOR)
+            meant = f"Did you mean `{near}`?" if near in allowed else f"`{key}` takes {listed(allowed, 'or')}."
+            sentence = f"There is no `{operator}` in a condition. {meant}"
         notes.place(value.key_line, value.column, value.path, sentence)
         return None
     if operator == "age":
@@ -816,7 +816,7 @@ def _duration(value: Value, notes: Notes) -> int | None:
     try:
         return duration(value.text or "" if value.kind == "scalar" else "")
     except ValueError as error:
-        notes.at(value, f"`{value.path}` cannot be{_not_this(value)[5:] or ' empty'}: {error}.")
+        notes.at(value, f"`{value.path}` must be a duration{_not_this(value)}: {error}.")
         return None
 
 
