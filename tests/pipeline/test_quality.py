@@ -206,11 +206,9 @@ def test_what_the_pixel_was_sent_is_kept_with_the_order_and_not_sent(database: D
     flow = Flow(database)
     flow.append(
         [
-            said(
-                "Pixel Sent", "p1", platform="tiktok", event="CompletePayment", event_id="1001:order-completed", order_id="1001"
-            ),
+            said("Pixel Sent", "p1", platform="tiktok", event_id="1001:order-completed", order_id="1001"),
             bought("1001"),
-            said("Pixel Sent", "p2", NOW + MINUTE, platform="pinterest", event="checkout", order_id="1001"),
+            said("Pixel Sent", "p2", NOW + MINUTE, platform="pinterest", order_id="1001"),
         ]
     )
     flow.process(now=NOW + MINUTE)
