@@ -94,7 +94,7 @@ def _period(first: date, many: int, zone: ZoneInfo, now: int, title: str) -> Per
     days = []
     for day in (first + timedelta(days=each) for each in range(many)):
         since = _midnight(day, zone)
-        if since < now:
+        if since <= now:
             until = min(_midnight(day + timedelta(days=1), zone), now)
             days.append(Day(day=day.isoformat(), since=since, until=until))
     return Period(title=title, since=days[0].since, until=days[-1].until, days=days)
