@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -147,3 +149,10 @@ def test_shares_count_signals(counted: dict[int, int]) -> None:
 def test_every_weight_has_its_reason() -> None:
     """Weights are ours, so each says why in a sentence."""
     assert all(key.weight > 0 and key.why.endswith(".") and len(key.why) > 20 for key in KEYS.values())
+
+
+def test_the_page_has_the_weights() -> None:
+    """docs/leaks/match-keys.md says of each key what the code says."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "leaks" / "match-keys.md").read_text("utf-8")
+    for key in KEYS.values():
+        assert f"| {key.title} | {key.weight} | {key.why} |" in page
