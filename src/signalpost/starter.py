@@ -181,7 +181,7 @@ gates:
 _QUALITY = """\
 # The same product put into the cart again within this time is one signal.
 repeats:
-  Product Added: 10m
+  Product Added: 10s
 
 # Who is told when something is wrong, in Apprise's addresses.
 # alerts:
