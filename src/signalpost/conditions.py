@@ -509,7 +509,7 @@ def _unknown(key: str) -> str:
     if own:
         # The root is right, so only what follows it is compared: `order.` alone makes any two paths alike.
         near = own.get(nearest(key.removeprefix(f"{root}."), own) or "")
-        opened = nearest(f"{root}.{names[0]}", OPEN) if len(names) > 1 else None
+        opened = nearest(f"{root}.{names[0]}", OPEN) if len(names) > 1 and all(names) else None
         near = near or (".".join([opened, *names[1:]]) if opened is not None else None)
         there = listed([*own.values(), *(f"{one}.…" for one in OPEN if one.startswith(f"{root}."))])
         known = f"Did you mean `{near}`?" if near is not None else f"Of the {root} it knows {there}."
