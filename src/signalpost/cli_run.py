@@ -215,6 +215,7 @@ def _with_database(workspace: config.Workspace, work: Callable[[Database], Found
 def bench(
     which: Annotated[list[str] | None, typer.Argument(help="map, flow, latency; all without it.", metavar="[NAME]...")] = None,
     events: Annotated[int | None, typer.Option(min=1_000, help="How many events or signals, instead of the usual.")] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="The flow with gates, derived events and repeats switched on.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure on this machine: mapping alone, the whole flow beside the database's bare limit, latency at a steady rate."""
@@ -228,7 +229,7 @@ def bench(
         if name == "map":
             results = [mapping.run(platform, signals=events or 60_000) for platform in mapping.SETTINGS]
         elif name == "flow":
-            results = [asyncio.run(flow.run(events=events or 100_000))]
+            results = [asyncio.run(flow.run(events=events or 100_000, rules=rules))]
         else:
             results = [asyncio.run(latency.run(seconds=max(2, (events or 10_000) // 500)))]
         for result in results:

@@ -40,6 +40,22 @@ destinations:
     access_token: ${{BENCH_PINTEREST_TOKEN}}
 """
 
+RULES = """\
+gates:
+  - {preset: zero_value}
+  - {preset: employee, email_domains: [shop.example]}
+  - {preset: bot}
+  - {preset: fraud_flag}
+  - {preset: heavily_discounted, share: 40%, mode: observing}
+  - {preset: chronic_discounter, share: 40%, orders: 3, mode: observing}
+  - {reason: tiny order, when: {order.value: {lt: 5}, person.orders: {lte: 1}}}
+derived:
+  First Order: {nth_order: 1}
+  Second Order: {nth_order: 2}
+repeats: {Product Added: 1m}
+"""
+"""What an operator who has read the guides switches on; the derived events go to no platform, so that what arrives can be counted."""
+
 
 class Running(Struct, frozen=True, kw_only=True):
     """Where things are."""
@@ -90,8 +106,8 @@ async def _process(*arguments: str, environ: dict[str, str]) -> AsyncIterator[tu
 
 
 @asynccontextmanager
-async def running(folder: Path, *, cheap: bool) -> AsyncIterator[Running]:
-    """Start both, with a workspace of their own in `folder`."""
+async def running(folder: Path, *, cheap: bool, rules: bool = False) -> AsyncIterator[Running]:
+    """Start both, with a workspace of their own in `folder`; with `rules` it has gates, derived events and repeats."""
     settings = Settings(cheap=cheap)
     environ = {
         "BENCH_WRITE_KEY": WRITE_KEY,
@@ -101,6 +117,7 @@ async def running(folder: Path, *, cheap: bool) -> AsyncIterator[Running]:
     arguments = ["signalpost.platforms", "--json", *(["--cheap"] if cheap else [])]
     async with _process(*arguments, environ={}) as (emulators, described):
         file = folder / "signalpost.yaml"
-        file.write_text(WORKSPACE.format(platforms=described["url"], settings=settings), "utf-8")
+        text = WORKSPACE.format(platforms=described["url"], settings=settings)
+        file.write_text(text + RULES if rules else text, "utf-8")
         async with _process("signalpost", "serve", str(file), "--json", environ=environ) as (server, told):
             yield Running(url=told["url"], platforms=described["url"], folder=folder, server=server, emulators=emulators)
