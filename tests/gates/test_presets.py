@@ -20,16 +20,18 @@ environment: production
 currency: USD
 country: US
 order_value: net
-sources: {shop: {type: shopify, secret: "${SECRET}"}}
 destinations:
   tiktok: {type: tiktok, pixel: p1, access_token: "${SECRET}"}
   pinterest: {type: pinterest, ad_account: "1", access_token: "${SECRET}"}
 """
 
 
-def workspace(more: str) -> config.Workspace:
+SHOP = 'sources: {shop: {type: shopify, secret: "${SECRET}"}}\n'
+
+
+def workspace(more: str, *, sources: str = SHOP) -> config.Workspace:
     """A workspace that has no mistake, as the deciding process gets it: once through JSON."""
-    found, notes = config.check(HEAD + more, {"SECRET": "x"}, CATALOG)
+    found, notes = config.check(HEAD + sources + more, {"SECRET": "x"}, CATALOG)
     assert found is not None, [str(note) for note in notes]
     return msgspec.json.decode(msgspec.json.encode(found), type=config.Workspace)
 
@@ -118,7 +120,7 @@ def test_a_preset_has_only_its_own_parameters(name: str) -> None:
     """A parameter that a preset knows changes its rule; any other is a mistake with its line."""
     given = {"share": "12%", "coupons": "3", "orders": "7", "email_domains": "[glow.example]", "tags": "[odd]"}
     for parameter in PARAMETERS:
-        text = HEAD + f"gates: [{{preset: {name}, {parameter}: {given[parameter]}}}]\n"
+        text = HEAD + SHOP + f"gates: [{{preset: {name}, {parameter}: {given[parameter]}}}]\n"
         found, notes = config.check(text, {"SECRET": "x"}, CATALOG)
         if parameter in PRESETS[name].takes:
             assert found is not None
