@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from itertools import combinations
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -249,6 +249,7 @@ class Figures(Struct, frozen=True, kw_only=True, dict=True):
 
 
 Rule = Callable[[Figures, Workspace], Iterator[Finding]]
+Evidence = TypeVar("Evidence")
 
 
 def find(figures: Figures, workspace: Workspace) -> list[Finding]:
@@ -391,6 +392,18 @@ def widest(counts: Iterable[Count]) -> list[Count]:
     for each in counts:
         by.setdefault(each.destination, []).append(each)
     return max(by.values(), key=signals, default=[])
+
+
+def worst(told: Iterable[tuple[str, int, int, Evidence]]) -> tuple[str, int, int, Evidence] | None:
+    """Of (destination, part, whole, evidence) that with most, all affected destinations named; None where there is nothing.
+
+    What an order or a source does is one finding, whichever platforms hear of it.
+    """
+    affected = [each for each in told if each[1]]
+    if not affected:
+        return None
+    _, part, whole, evidence = max(affected, key=lambda each: (each[1], each[0]))
+    return listed(name for name, *_ in affected), part, whole, evidence
 
 
 def examples(figures: Figures, verdict: str, reasons: Collection[str], destination: str | None = None) -> list[int]:
@@ -636,17 +649,18 @@ def repeated(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     wrong = widest(pick(figures.day, name=PURCHASE, reasons={"duplicate_order"}))
     if wrong:
         every = pick(figures.day, destination=wrong[0].destination, name=PURCHASE)
-        part = signals(wrong)
+        # What a second source repeats is told by `rival_sources`.
+        second = sum(len(order.record.claims) - 1 for order in figures.recent if order.time >= figures.now - DAY)
+        part = max(0, signals(wrong) - second)
         whole = signals(each for each in every if each.reason not in ASIDE | {"duplicate_message"})
         yield from finding(
             "repeated_orders",
             "",
             part,
             whole,
-            f"{percent(part, whole)} of the purchases that came in {LAST} ({part:,} of {whole:,}) were orders already counted; "
-            "none was sent twice.",
-            "If one source reports both, look for a thank-you page that fires on reload. If two sources do, name the one that "
-            "counts under `events.canonical`.",
+            f"{percent(part, whole)} of the purchases reported {LAST} ({part:,} of {whole:,}) had been reported by the same "
+            "source before; none was sent twice.",
+            "Look for a thank-you page that fires on every reload, or a client that sends its whole history again.",
             worth=worth_of(wrong, workspace),
             examples=examples(figures, "withheld", {"duplicate_order"}),
         )
@@ -823,20 +837,24 @@ def untimely(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
         "in_future": "said that they happen in the future",
     }
     for reason, spoken in words.items():
+        told = []
         for name in workspace.destinations:
             every = [each for each in pick(figures.day, destination=name) if each.reason not in ASIDE | REPEATED]
             wrong = pick(every, reasons={reason})
-            part, whole = signals(wrong), signals(every)
-            yield from finding(
-                reason,
-                name,
-                part,
-                whole,
-                f"{percent(part, whole)} of the signals for {name} {LAST} ({part:,} of {whole:,}) {spoken} and were withheld.",
-                gates.REASONS[reason].advice,
-                worth=worth_of(wrong, workspace),
-                examples=examples(figures, "withheld", {reason}, name),
-            )
+            told.append((name, signals(wrong), signals(every), wrong))
+        if (found := worst(told)) is None:
+            continue
+        names, part, whole, wrong = found
+        yield from finding(
+            reason,
+            "",
+            part,
+            whole,
+            f"{percent(part, whole)} of the signals for {names} {LAST} ({part:,} of {whole:,}) {spoken} and were withheld.",
+            gates.REASONS[reason].advice,
+            worth=worth_of(wrong, workspace),
+            examples=examples(figures, "withheld", {reason}),
+        )
 
 
 STOPPED = frozenset({"refunded_before_sending", "cancelled_before_sending", "flagged_before_sending"})
@@ -1003,30 +1021,38 @@ def test_events(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
 
 def junk_orders(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     """Purchases worth nothing that were sent all the same."""
+    told = []
     for name in workspace.destinations:
         gone = [
             order
             for order in figures.recent
-            if (told := order.told.get(name)) is not None and told.verdict in TAKEN | {"waiting", "unknown"}
+            if (sent := order.told.get(name)) is not None and sent.verdict in TAKEN | {"waiting", "unknown"}
         ]
         junk = [order for order in gone if (value := order.told[name].value) is not None and value <= 0]
-        yield from finding(
-            "junk_orders",
-            name,
-            len(junk),
-            len(gone),
-            f"{len(junk):,} of {many(len(gone), 'purchase')} sent to {name} {LATELY} were worth nothing (replacements, gifts, "
-            "samples): the platform learns to find more of these.",
-            "Switch on the gate: `gates: [{preset: zero_value}]`; with `mode: observing` it first shows what it would do.",
-            examples=(order.event for order in junk),
-        )
+        told.append((name, len(junk), len(gone), junk))
+    if (found := worst(told)) is None:
+        return
+    names, part, whole, junk = found
+    observing = any(gate.preset == "zero_value" for gate in workspace.gates)
+    yield from finding(
+        "junk_orders",
+        "",
+        part,
+        whole,
+        f"{part:,} of {many(whole, 'purchase')} sent to {names} {LATELY} were worth nothing (replacements, gifts, samples): the "
+        "platform learns to find more of these.",
+        "The gate zero_value is there: see that it is no longer `mode: observing`, and for which events and destinations it is."
+        if observing
+        else "Switch on the gate: `gates: [{preset: zero_value}]`; with `mode: observing` it first shows what it would do.",
+        examples=(order.event for order in junk),
+    )
 
 
 def observed(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     """What each observing gate would have withheld."""
     by: dict[str, list[Notice]] = {}
     for notice in figures.notices:
-        if notice.what == "observed":
+        if notice.what == "observed" and notice.destination in workspace.destinations:
             by.setdefault(notice.detail, []).append(notice)
     for gate, told in by.items():
         where = max({each.destination for each in told}, key=lambda name: sum(e.signals for e in told if e.destination == name))
@@ -1067,20 +1093,26 @@ AFTER = {
 def gone_back(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     """Orders cancelled, refunded or flagged after a platform had taken them."""
     for what, (words, advice) in AFTER.items():
+        told = []
         for name in workspace.destinations:
             own = [each for each in figures.notices if each.what == what and each.destination == name]
             part = sum(each.signals for each in own)
-            whole = max(part, signals(pick(figures.week, destination=name, name=PURCHASE, verdicts=TAKEN)))
-            yield from finding(
-                what,
-                name,
-                part,
-                whole,
-                f"{part:,} of {many(whole, 'purchase')} that {name} took {LATELY} {words}.",
-                advice,
-                worth=worth_of(own, workspace),
-                examples=sorted((each.event for each in own), reverse=True),
+            told.append(
+                (name, part, max(part, signals(pick(figures.week, destination=name, name=PURCHASE, verdicts=TAKEN))), own)
             )
+        if (found := worst(told)) is None:
+            continue
+        names, part, whole, own = found
+        yield from finding(
+            what,
+            "",
+            part,
+            whole,
+            f"{part:,} of {many(whole, 'purchase')} that {names} took {LATELY} {words}.",
+            advice,
+            worth=worth_of(own, workspace),
+            examples=sorted((each.event for each in own), reverse=True),
+        )
 
 
 def low_intent(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
