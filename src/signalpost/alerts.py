@@ -101,7 +101,7 @@ def due(
     lines = [_told(each, zone) for each in told[:MOST]]
     if len(told) > MOST:
         lines.append(f"and {len(told) - MOST} more.")
-    lines.append(f"All of them: {console.rstrip('/')}" if console else "All of them: signalpost findings")
+    lines.append(f"All of them: {console.rstrip('/')}/quality" if console else "All of them: signalpost findings")
     return Message(
         title=f"{brand}: {_counted([each.finding for each in is_open], len(is_over))}",
         body="\n\n".join(lines),

@@ -76,7 +76,7 @@ def test_a_message_names_what_is_wrong_since_when_what_is_at_stake_and_what_to_d
         "  What to do: Look at the reasons.\n\n"
         "WARNING: TikTok refuses signals (3).\n  still open, since Mon 02 Nov 01:00\n  What to do: Look at the reasons.\n\n"
         "OVER: TikTok refuses signals (4).\n  Sat 21 Nov 22:00 to Sun 22 Nov 00:00\n\n"
-        "All of them: https://signals.example"
+        "All of them: https://signals.example/quality"
     )
 
 
