@@ -10,6 +10,7 @@ nothing, and how the stream is cut into batches does not matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -319,8 +320,8 @@ def subject(told: Told, order: Order, work: Deciding) -> conditions.Subject:
         order=order,
         person=person,
         now=work.made.now,
-        claim=lambda: purchases.claim(told.event, told.number, order),
-        facts=lambda: purchases.facts(person),
+        claim=cache(lambda: purchases.claim(told.event, told.number, order)),
+        facts=cache(lambda: purchases.facts(person)),
         number=lambda: None if known is None else purchases.number(person, known.key),
         record=None if known is None else known.record,
     )
@@ -632,6 +633,7 @@ class Previewed(Struct, frozen=True, kw_only=True):
 def preview(plan: Plan, received: Iterable[Received], now: Callable[[], int]) -> Iterator[Previewed]:
     """Take requests through reading and deciding without store or network; what earlier ones taught is known to later ones."""
     state = State()
+    ids: dict[int, str] = {}
     for position, request in enumerate(received, start=1):
         batch = read([(position, request)], plan)
         for _, refusal in batch.refusals:
@@ -647,7 +649,10 @@ def preview(plan: Plan, received: Iterable[Received], now: Callable[[], int]) ->
                 )
         made = decide(batch, state, plan, now())
         bodies = {(row[3], row[1]): row[-1] for row in made.outbox}
-        ids = {arrived.id: arrived.event.message_id for arrived in batch.arrived}
+        ids |= {arrived.id: arrived.event.message_id for arrived in batch.arrived}
+        for row in made.events:
+            if row[0] not in ids:  # a derived event has no message of its own
+                ids[row[0]] = ids[int(row[8].removeprefix(DERIVED_FROM))]
         signals = {row[0] for row in made.ledger}
         names = {row[0]: row[3] for row in made.events}
         for row in made.ledger:

@@ -54,7 +54,7 @@ derived:
   Second Order: {nth_order: 2}
 repeats: {Product Added: 1m}
 """
-"""What an operator who has read the guides switches on; the derived events go to no platform, so that what arrives can be counted."""
+"""What an operator switches on who has read the guides; the derived events go to no platform: what arrives is counted."""
 
 
 class Running(Struct, frozen=True, kw_only=True):
