@@ -47,9 +47,9 @@ def look(connection: Connection, workspace: Workspace, now: int, known: Usual | 
     return findings.find(kept.gather(connection, workspace, now, known), workspace)
 
 
-def once(database: Database, workspace: Workspace, now: int) -> list[Kept]:
-    """Bring findings up to date; gives those that are open, the worst first."""
-    found = database.look(lambda connection: look(connection, workspace, now))
+def once(database: Database, workspace: Workspace, now: int, known: Usual | None = None) -> list[Kept]:
+    """Bring findings up to date; gives those that are open, the worst first. `known` as in `store.findings.gather`."""
+    found = database.look(lambda connection: look(connection, workspace, now, known))
     return database.submit(lambda connection: kept.reconcile(connection, found, now)).result()
 
 

@@ -11,11 +11,13 @@ from tests.findings.watched import DAY, HOUR, MINUTE, NOW, Watched, order, track
 
 from signalpost import findings
 from signalpost.config import Source
+from signalpost.coverage import KEYS
 from signalpost.delivery import Breaker
 from signalpost.destinations import CATALOG
 from signalpost.iso import CURRENCIES
 from signalpost.options import Gate, Pixel, Stage
-from signalpost.store.database import Database
+from signalpost.store import batches
+from signalpost.store.database import Connection, Database
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -130,6 +132,15 @@ def test_repeats(watched: Watched) -> None:
         watched.say("web", first)
     found = watched.found()["repeated_messages:"]
     assert "60 of 94" in found.sentence
+
+
+def test_what_a_second_source_repeats_is_told_once(watched: Watched) -> None:
+    """Two sources that report the same purchases are rivals, not a source that repeats itself."""
+    for source in ("shop", "web"):
+        watched.say(source, [order(number) for number in range(20)])
+    found = watched.found()
+    assert "rival_sources:shop + web" in found
+    assert "repeated_orders:" not in found
 
 
 def test_two_events_sent_as_a_purchase(database: Database) -> None:
@@ -281,6 +292,36 @@ def test_what_cannot_be_read(watched: Watched) -> None:
     """Messages without a sense are counted against all that came."""
     watched.say("web", [order(number) for number in range(20)] + [{"type": "track", "userId": f"u{n}"} for n in range(5)])
     assert watched.found()["unreadable:"].severity == "problem"
+
+
+def test_a_request_set_aside(watched: Watched) -> None:
+    """A request that could not be processed is a problem until it is older than what is looked at."""
+    watched.append([("web", order(1))])
+    watched.write(lambda connection: batches.set_aside(connection, batches.next_positions(connection, 1)[0]))
+    assert watched.found()["set_aside:"].severity == "problem"
+    assert "set_aside:" not in watched.found(NOW + 8 * DAY)
+
+
+def test_a_match_key_that_dropped_with_what_was_new(watched: Watched) -> None:
+    """E-mail addresses that go missing after a new client version are found, with that version beside it."""
+    email, address = 1 << KEYS["email"].bit, 1 << KEYS["ip"].bit
+
+    def work(connection: Connection) -> None:
+        rows = []
+        for hour in range(30 * 24):
+            share = 8 if hour >= 24 else 2
+            at = NOW - NOW % HOUR - hour * HOUR
+            rows += [(at, "tiktok", "web", "Order Completed", email | address, share)]
+            rows += [(at, "tiktok", "web", "Order Completed", address, 10 - share)]
+        connection.run_many("coverage_add", rows)
+        connection.run("mark_add", "library", "web", "tracker", "9.0.0", NOW - DAY, 7)
+
+    watched.write(work)
+    (found,) = [each for each in watched.found(NOW + MINUTE).values() if each.kind == "keys_dropped"]
+    assert found.subject == "email from web"
+    assert found.severity == "problem"
+    assert "tracker 9.0.0" in found.sentence
+    assert found.examples == (7,)
 
 
 def test_holds_that_cost_more_than_they_save(database: Database) -> None:
