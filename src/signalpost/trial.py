@@ -29,6 +29,9 @@ from signalpost.transport import Transport
 VERDICTS = {"accepted": "accepted", "warned": "warned", "retry": "unknown"}
 """What an answer is called to a person; every other one is a refusal: a test is not tried again."""
 
+DUPLICATES = {"duplicate_order", "other_source", "repeat"}
+"""The reasons with which an order that is told again may stay here."""
+
 CART, PURCHASE = "Product Added", "Order Completed"
 
 # The test order, in whole units: some currencies have no others. Goods 100, tax 15, shipping 10.
@@ -259,7 +262,7 @@ def compare(workspace: Workspace, route: Route, story: Sequence[Told], shown: Se
             yield _same(one.event or "", "event name", _at(body, route.platform.places.name), route.events.get(one.event or ""))
     repeat = next((each for each in shown if (each.message_id, each.event) == (again.message_id, PURCHASE)), None)
     if any(each.request is not None for each in shown if each.message_id == purchase.message_id):
-        held = repeat is not None and repeat.verdict == "withheld"
+        held = repeat is not None and repeat.reason in DUPLICATES
         why = f"The same order, told again, stays here: {repeat.sentence}" if repeat is not None and held else None
         yield Check(
             event=PURCHASE,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,8 @@ from typing import Any
 import pytest
 
 from signalpost.platforms.testing import Client
+from signalpost.store import owner
+from signalpost.store.database import Database
 
 Send = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -152,6 +156,41 @@ def test_a_property_of_ones_own_is_a_note(send: Send) -> None:
         None,
         "`properties` of this destination fills it from properties.tax: 15.",
     )
+
+
+@pytest.mark.parametrize("destination", BOTH)
+def test_what_the_purchase_makes_is_sent_too(send: Send, destination: str) -> None:
+    """Events derived of the test person's order go out under their own mapped names and are answered each."""
+    derived = "derived: {First Purchase: {nth_order: 1}, Subscription Started: {first: Order Completed}}"
+    answer = told(send(destination, "--json", gates=derived), 0)
+    assert {sent["event"] for sent in answer["sent"]} == {
+        "Product Added",
+        "Order Completed",
+        "First Purchase",
+        "Subscription Started",
+    }
+    assert found(answer, "First Purchase")["event name"][0] is True
+
+
+def test_the_test_is_noted_for_the_checklist(send: Send, tmp_path: Path) -> None:
+    """How each test ended, and what was wrong first, is a line of the audit in the workspace's database."""
+    send("pinterest")
+    send("tiktok", gates="gates:\n- {reason: big orders, when: {order.value: {gt: 50}}}")
+    with contextlib.closing(sqlite3.connect(tmp_path / "signalpost.db")) as connection:
+        rows = connection.execute("SELECT subject, note FROM audit WHERE what = 'send-test' ORDER BY id").fetchall()
+    (pinterest, good), (tiktok, bad) = rows
+    assert (pinterest, tiktok) == ("pinterest", "tiktok")
+    assert good.startswith("accepted: ")
+    assert bad.startswith("failed: Product Added, sent at all: It is withheld (gate:big_orders)")
+
+
+def test_another_workspaces_database_is_not_written(send: Send, tmp_path: Path) -> None:
+    """A test still runs where the database belongs to another workspace; that it is not noted is said."""
+    with contextlib.closing(Database(str(tmp_path / "signalpost.db"))) as database:
+        database.submit(lambda connection: owner.claim(connection, "shop", "test", 1)).result()
+    done = send("pinterest", "--json")
+    assert done.returncode == 0
+    assert "belongs to the workspace shop (test)" in done.stderr
 
 
 def test_a_paused_destination_can_be_tested(send: Send) -> None:
