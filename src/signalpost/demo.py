@@ -664,7 +664,7 @@ async def summarise(now_serving: Serving, platforms: str) -> dict[str, Any]:
             same = mine == theirs and len(rows) == received["accepted"] + received["deduplicated"]
             summary["agree"] = summary["agree"] and same
     summary["agree"] = summary["agree"] and summary["waiting"] == 0
-    return summary | _seen(made) | {"findings": [_plain(each.finding) for each in opened]}
+    return summary | _seen(made, workspace) | {"findings": [_plain(each.finding) for each in opened]}
 
 
 def _reported(connection: Connection, workspace: Workspace) -> report.Report:
@@ -673,15 +673,20 @@ def _reported(connection: Connection, workspace: Workspace) -> report.Report:
     return report.gather(connection, workspace, report.period_of_days(14, ZoneInfo(workspace.timezone), now), now)
 
 
-def _seen(made: report.Report) -> dict[str, Any]:
+def _seen(made: report.Report, workspace: Workspace) -> dict[str, Any]:
     """What the report says of each part, as plain data; money as exact text."""
-    duplicates: Counter[str] = Counter()
+    duplicates: dict[str, Counter[str]] = {}
     for each in made.duplicates:
-        duplicates[each.reason] += each.signals
-    stopped: Counter[str] = Counter()
+        duplicates.setdefault(each.reason, Counter())[each.destination] += each.signals
+    stopped: dict[str, Counter[str]] = {}
     for each in made.withheld:
         if each.reason.endswith("_before_sending"):
-            stopped[each.reason] += each.signals
+            stopped.setdefault(each.reason, Counter())[each.destination] += each.signals
+    derived: dict[str, Counter[str]] = {}
+    for volume in made.volumes:
+        if volume.name in workspace.derived:
+            taken = sum(volume.verdicts.get(verdict, 0) for verdict in ("accepted", "warned"))
+            derived.setdefault(volume.name, Counter())[volume.destination] += taken
     return {
         "orders": [
             {
@@ -693,23 +698,16 @@ def _seen(made: report.Report) -> dict[str, Any]:
             }
             for each in made.purchases
         ],
-        "duplicates": dict(duplicates),
-        "stopped": dict(stopped),
+        "duplicates": duplicates,
+        "stopped": stopped,
         "observed": [_noticed(each) for each in made.trials],
         "after_sending": [_noticed(each) for each in made.after],
-        "derived": {
-            f"{each.destination}: {each.name}": sum(each.verdicts.get(verdict, 0) for verdict in ("accepted", "warned"))
-            for each in made.volumes
-            if each.name in DERIVED
-        },
+        "derived": derived,
         "rollouts": [
             {"destination": each.destination, "stage": each.stage, "of": each.stages, "held": each.held} for each in made.rollouts
         ],
         "findings_opened": made.opened,
     }
-
-
-DERIVED = frozenset({"First Purchase", "Second Purchase", "Lifetime Value Reached"})
 
 
 def _noticed(each: Any) -> dict[str, Any]:
@@ -755,20 +753,28 @@ def _table(summary: dict[str, Any], workspace: Workspace) -> Group:
     for reason, many in sorted(summary["withheld"].items(), key=lambda item: -item[1]):
         why.add_row(sentences.get(reason, reason), f"{many:,}")
     seen = Table(title="what else there was to see")
-    for column in ("", "where", "signals", "worth"):
-        seen.add_column(column, justify="right" if column in {"signals", "worth"} else "left")
-    for reason, many in summary["duplicates"].items():
-        seen.add_row("duplicates caught", sentences.get(reason, reason), f"{many:,}", "")
-    for reason, many in summary["stopped"].items():
-        seen.add_row("stopped by the hold", sentences.get(reason, reason), f"{many:,}", "")
-    for title, part in (("an observing gate would withhold", "observed"), ("called off after sending", "after_sending")):
+    seen.add_column("")
+    seen.add_column("")
+    for name in summary["platforms"]:
+        seen.add_column(name, justify="right")
+    for title, part in (
+        ("caught twice", "duplicates"),
+        ("called off before it left", "stopped"),
+        ("derived, accepted", "derived"),
+    ):
+        for what, by_destination in summary[part].items():
+            counts = (f"{by_destination.get(name, 0):,}" for name in summary["platforms"])
+            seen.add_row(title, sentences.get(what, what), *counts)
+    for title, part in (("would be withheld", "observed"), ("called off after it left", "after_sending")):
+        rows: dict[str, dict[str, str]] = {}
         for each in summary[part]:
-            where = f"{each['destination']}: {each['what']}, {each['event']}"
-            seen.add_row(title, where, f"{each['signals']:,}", f"£{float(each['value']):,.2f}")
-    for where, many in summary["derived"].items():
-        seen.add_row("derived from orders, accepted", where, f"{many:,}", "")
+            words = f"{each['what']}: {each['event']}"
+            rows.setdefault(words, {})[each["destination"]] = f"{each['signals']:,}: £{float(each['value']):,.2f}"
+        for words, told_of in rows.items():
+            seen.add_row(title, words, *(told_of.get(name, "") for name in summary["platforms"]))
     for each in summary["rollouts"]:
-        seen.add_row("rollout", f"{each['destination']}: stage {each['stage']} of {each['of']}", "", each["held"])
+        stage = f"stage {each['stage']} of {each['of']}"
+        seen.add_row("rollout", each["held"], *(stage if name == each["destination"] else "" for name in summary["platforms"]))
     found = Table(title=f"{len(summary['findings'])} findings: what is wrong or doubtful")
     for column in ("", "what", "at stake"):
         found.add_column(column, justify="right" if column == "at stake" else "left")
