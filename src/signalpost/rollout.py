@@ -18,8 +18,6 @@ from signalpost.vocabulary import REST, priority
 LEAST_EVENTS = 50
 """Signals that must have been answered before a bound counts, where the stage does not say `events`: 2 of 2 are no 100 %."""
 
-BY_HAND = "the stage has neither `for` nor `until`, so the next one begins by hand"
-
 
 class Measure(Struct, frozen=True):
     """What a bound can be about: the words of its sentences, and what is counted."""
@@ -216,11 +214,9 @@ def advance(stages: Sequence[Stage], standing: Standing, figures: Figures, now: 
     At most one stage forward, because the figures are those of this stage; the next one is measured from its own beginning.
     """
     standing = placed(stages, standing)
-    stage = stages[standing.stage]
     if not ripe(stages, standing, now):
-        by_hand = standing.stage < len(stages) - 1 and earliest(stage, standing) is None
-        return replace(standing, held=BY_HAND if by_hand else "")
-    failing = [check.sentence for check in checks(stage, figures) if not check.holds]
+        return replace(standing, held="")
+    failing = [check.sentence for check in checks(stages[standing.stage], figures) if not check.holds]
     if failing:
         return replace(standing, held="; ".join(failing))
     return Standing(destination=standing.destination, stage=standing.stage + 1, since=now)
