@@ -117,6 +117,7 @@ destinations:
     type: tiktok
     endpoint: {platforms}
     pixel: {settings.tiktok_pixels[0]}
+    advertiser: "{settings.tiktok_advertiser_id}"
     access_token: ${{DEMO_TIKTOK_TOKEN}}
     website: https://shop.example.test
     browser_pixel: {{events: [Order Completed], shares_id: true}}
