@@ -24,6 +24,7 @@ from signalpost.findings import DAY, span
 from signalpost.findings import money as money_text
 from signalpost.processing import now_ms
 from signalpost.store import findings as kept
+from signalpost.store import owner
 from signalpost.store.database import Database
 from signalpost.store.findings import Kept
 
@@ -119,6 +120,7 @@ def findings(
     workspace, now = workspace_at(file), now_ms()
 
     def work(database: Database) -> list[Kept]:
+        database.submit(lambda one: owner.claim(one, workspace.workspace, workspace.environment, now)).result()
         opened = watching.once(database, workspace, now)
         if not every:
             return opened

@@ -85,6 +85,7 @@ KINDS: dict[str, Kind] = {
     "mixed_source": Kind("A source mixes gross and net", "mixed-values", least=3, of=20, warns="0.02", problem="0.2"),
     "mixed_order": Kind("Sources tell one order under different definitions", "mixed-values", least=3, warns="0.02"),
     "value_differs": Kind("Sources tell one order with different values", "mixed-values", least=3, warns="0.02", problem="0.1"),
+    "told_differently": Kind("Platforms are told one order with different values", "mixed-values", least=3, problem="0.02"),
     "missing_value": Kind("Purchases without a value", "mixed-values", least=2, warns="0.005", problem="0.05"),
     "missing_currency": Kind("Amounts without a currency", "mixed-values", least=2, warns="0.005", problem="0.05"),
     "missing_order_id": Kind("Purchases without an order id", "duplicates", least=2, warns="0.005", problem="0.05"),
@@ -568,6 +569,37 @@ def value_differs(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
             "shipping.",
             worth=worth(((a.currency, _differ(a.value, b.value)) for _, a, b in told), workspace),
             examples=(event for _, a, b in told for event in (a.event, b.event)),
+        )
+
+
+def told_differently(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
+    """Two platforms were told the same orders with different values: each counts another source's report."""
+    both: Counter[str] = Counter()
+    apart: dict[str, list[tuple[Purchase, Told, Told]]] = {}
+    for order in figures.recent:
+        sent = {
+            name: told for name, told in sorted(order.told.items()) if told.verdict in TAKEN and name in workspace.destinations
+        }
+        for one, other in combinations(sent, 2):
+            if sent[one].currency != sent[other].currency:  # a platform that does not take it was told in the workspace's own
+                continue
+            pair = f"{one} and {other}"
+            both[pair] += 1
+            if _differ(sent[one].value, sent[other].value):
+                apart.setdefault(pair, []).append((order, sent[one], sent[other]))
+    for pair, told in apart.items():
+        order, first, second = told[0]
+        amounts = f"{money(first.value or Decimal(0), first.currency)} and {money(second.value or Decimal(0), second.currency)}"
+        yield from finding(
+            "told_differently",
+            pair,
+            len(told),
+            both[pair],
+            f"{pair} were told different values of {len(told):,} of {many(both[pair], 'order')} {LATELY}, such as {amounts} "
+            f"for order {order.order_id}: each counts the report of another source.",
+            "Name the source that counts under `events.canonical`: then every platform is told its value.",
+            worth=worth(((a.currency, _differ(a.value, b.value)) for _, a, b in told), workspace),
+            examples=(order.event for order, _, _ in told),
         )
 
 
@@ -1249,6 +1281,7 @@ RULES: tuple[Rule, ...] = (
     mixed_source,
     mixed_order,
     value_differs,
+    told_differently,
     incomplete,
     unsupported_currency,
     repeated,

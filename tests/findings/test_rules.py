@@ -84,6 +84,16 @@ def test_two_sources_with_two_definitions_and_all_parts(watched: Watched) -> Non
     assert found["rival_sources:shop + web"].share == Decimal("1.0000")
 
 
+def test_platforms_that_are_told_different_values(database: Database) -> None:
+    """Where one platform counts the web's report and the other the shop's, what each was told is compared."""
+    watched = Watched(database, workspace(destinations=with_destination("tiktok", oldest="1h")))
+    watched.say("web", [order(number, at=NOW - 2 * HOUR, total=None, revenue=None, value=100) for number in range(5)])
+    watched.say("shop", [order(number) for number in range(5)])
+    watched.answer()
+    found = watched.found()["told_differently:pinterest and tiktok"]
+    assert (found.severity, found.share, found.money) == ("problem", Decimal("1.0000"), Decimal("90.00"))
+
+
 def test_naming_the_source_that_counts_ends_the_rivalry(database: Database) -> None:
     """With `events.canonical` two sources are no rivals."""
     watched = Watched(database, workspace(events={"canonical": {"Order Completed": "shop"}}))
