@@ -6,15 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.delivery.shop import workspace
 
 from signalpost import neighbours
+from signalpost.config import Server
 from signalpost.destinations import CATALOG
 from signalpost.errors import ConfigError, StoreError
+from signalpost.platforms.testing import Client
+from signalpost.serve import serving
 from signalpost.store import owner
 from signalpost.store.database import Database
 
@@ -160,8 +165,21 @@ def test_a_database_is_one_workspaces(database: Database) -> None:
     """The first that serves a database has it; another workspace or environment is refused and changes nothing."""
     for _ in range(2):
         database.submit(lambda one: owner.claim(one, "shop", "test", 1)).result()
-    for workspace, environment in (("shop", "production"), ("other", "test")):
+    for name, environment in (("shop", "production"), ("other", "test")):
         with pytest.raises(StoreError, match=r"belongs to the workspace shop \(test\)"):
-            database.submit(lambda one, w=workspace, e=environment: owner.claim(one, w, e, 2)).result()  # type: ignore[misc]
+            database.submit(partial(owner.claim, workspace=name, environment=environment, now=2)).result()
     assert len(database.look(lambda one: one.rows("owner", owner.WHAT))) == 1
     database.submit(lambda one: owner.claim(one, "shop", "test", 3)).result()
+
+
+async def test_serve_refuses_the_database_of_another(tmp_path: Path, database: Database, address: str, platforms: Client) -> None:
+    """A production workspace does not start on a test workspace's database; the test workspace still does, and has it."""
+    database.submit(lambda one: owner.claim(one, "shop", "test", 1)).result()
+    server = Server(port=0)
+    live = workspace(platforms, database=address, server=server)
+    with pytest.raises(StoreError, match=r"belongs to the workspace shop \(test\), not to shop \(production\)"):
+        async with serving(live, environ={}, state=tmp_path):
+            pass
+    test = workspace(platforms, database=address, server=server, environment="test", tiktok={"test_code": "TEST1"})
+    async with serving(test, environ={}, state=tmp_path) as running:
+        assert running.url
