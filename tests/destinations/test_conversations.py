@@ -149,6 +149,7 @@ def test_request_settings_hold_what_stands_beside_them() -> None:
         ("tiktok", {"advertiser": "7"}, 200, {"code": 0, "data": {"pixels": [{"pixel_code": "C4TEST"}]}}, True),
         ("tiktok", {"advertiser": "7"}, 200, {"code": 0, "data": {"pixels": []}}, False),
         ("tiktok", {}, 200, {"code": 40002, "message": "event_time is missing"}, True),
+        ("tiktok", {"advertiser": "7", "reading_token": "r"}, 200, {"code": 40002, "message": "event_time is missing"}, True),
         ("tiktok", {}, 200, {"code": 40001, "message": "No permission"}, False),
         ("tiktok", {}, 200, {"code": 40105, "message": "Access token is incorrect"}, False),
         ("tiktok", {}, 500, {}, False),
@@ -166,6 +167,7 @@ def test_a_check_says_whether_the_credentials_work(
     answer = Response(status=status, headers={}, body=msgspec.json.encode(body))
 
     assert request.url.startswith(declared.default_base)
+    assert "secret-token" in str(request.headers), "the token that sends is checked, not the one that reads"
     assert declared.explain_check(answer)[0] is works
 
 

@@ -118,6 +118,20 @@ def test_one_database_is_refused_whatever_is_said(tmp_path: Path) -> None:
     assert len(sentences(live)) == 1
 
 
+PIXELS = st.sampled_from(["C4SAME", "C4OTHER", "${PIXEL}", "${UNSET}"])
+REASONS = st.sampled_from(["", WHY, "shared_because: ' '"])
+
+
+@given(pixels=st.tuples(PIXELS, PIXELS), reasons=st.tuples(REASONS, REASONS))
+def test_both_are_refused_or_neither(tmp_path: Path, pixels: tuple[str, str], reasons: tuple[str, str]) -> None:
+    """Whatever the two files say, one of them may start exactly if the other may."""
+    live = write(tmp_path, "live.yaml", "production", pixel=pixels[0], more=reasons[0])
+    test = write(tmp_path, "test.yaml", "test", pixel=pixels[1], more=reasons[1])
+    same = VARIABLES["PIXEL"]
+    meant = [same if pixel == "${PIXEL}" else pixel for pixel in pixels]
+    assert bool(sentences(live)) == bool(sentences(test)) == (meant[0] == meant[1] and reasons != (WHY, WHY))
+
+
 @given(
     text=st.text(max_size=60) | st.sampled_from(["", "workspace: x\nenvironment: test\ndestinations: 3", "a: [", "- 1", "\x00"])
 )
