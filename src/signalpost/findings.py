@@ -130,6 +130,9 @@ KINDS: dict[str, Kind] = {
 LOW_INTENT_FOR_A_PURCHASE = 100
 """More signals of one low-intent event than this for each purchase drown what the platform should learn from."""
 
+SURE = 5
+"""So many must be affected for a share to make a problem of them: one order of two is no half."""
+
 USUAL_TIMES = 3
 """A share this many times the usual one is above normal; from `ALWAYS` on it is told even where it is usual."""
 ALWAYS = Decimal("0.1")
@@ -274,7 +277,7 @@ def severity_of(kind: Kind, part: int, whole: int) -> Severity | None:
     share = Decimal(part) / whole
     if share < Decimal(kind.warns):
         return None
-    return "problem" if kind.problem is not None and share >= Decimal(kind.problem) else "warning"
+    return "problem" if kind.problem is not None and part >= SURE and share >= Decimal(kind.problem) else "warning"
 
 
 def finding(
@@ -337,6 +340,8 @@ def listed(words: Iterable[str], most: int = 4) -> str:
 
 def span(milliseconds: int) -> str:
     """A time for people, in its largest unit: `3 days`, `2 hours`, `40 seconds`."""
+    if milliseconds < 1000:
+        return "less than a second"
     for unit, size in (("day", DAY), ("hour", HOUR), ("minute", 60_000)):
         if milliseconds >= 2 * size or milliseconds == size:
             return many(round(milliseconds / size), unit)

@@ -185,5 +185,5 @@ def test_words() -> None:
     assert findings.percent(4, 1000) == "0.4 %"
     assert findings.percent(1, 0) == "0.0 %"
     assert [findings.span(ms) for ms in (0, 1_000, 90_000, 3_600_000, 7_500_000, 3 * DAY)] == [
-        "0 seconds", "1 second", "90 seconds", "1 hour", "2 hours", "3 days",
+        "less than a second", "1 second", "90 seconds", "1 hour", "2 hours", "3 days",
     ]  # fmt: skip

@@ -110,11 +110,11 @@ def test_naming_the_source_that_counts_ends_the_rivalry(database: Database) -> N
 )  # fmt: skip
 def test_purchases_that_lack_something(watched: Watched, missing: dict[str, Any], kind: str) -> None:
     """Purchases without value, currency or order id are found with examples, once and not for each destination."""
-    watched.say("web", [order(number) for number in range(18)] + [order(f"m{number}", **missing) for number in range(2)])
+    watched.say("web", [order(number) for number in range(45)] + [order(f"m{number}", **missing) for number in range(5)])
     found = watched.found()[f"{kind}:"]
     assert (found.severity, found.share) == ("problem", Decimal("0.1000"))
-    assert "2 of 20 purchases" in found.sentence
-    assert len(found.examples) == 2
+    assert "5 of 50 purchases" in found.sentence
+    assert len(found.examples) == 3
 
 
 def test_a_currency_without_a_rate(database: Database) -> None:
@@ -251,7 +251,7 @@ def test_what_is_paid_back_after_it_was_sent(watched: Watched) -> None:
     """Orders cancelled and refunded after they were accepted are counted with their worth."""
     watched.say("shop", [order(number) for number in range(20)])
     watched.answer()
-    for name, numbers in (("Order Cancelled", range(5)), ("Order Refunded", range(5, 12)), ("Order Flagged", range(12, 15))):
+    for name, numbers in (("Order Cancelled", range(5)), ("Order Refunded", range(5, 12)), ("Order Flagged", range(12, 17))):
         watched.say("shop", [tracked(name, number, order_id=str(number), at=NOW) for number in numbers])
     found = watched.found()
     assert found["cancelled_after:"].money == 5 * 118
