@@ -445,12 +445,17 @@ DEFINITIONS = {"gross": "gross", "net": "net", "subtotal": "net"}
 """What a claim's amount is, for comparing: `subtotal` is goods without tax and shipping too."""
 
 
-def uncertain(claim: Claim, definition: str) -> bool:
-    """Whether the value under the definition had to be taken as it was said, or from parts of which some are missing."""
-    found = claim.value_from
-    return (
-        claim.value is None or found.startswith("value") or "(no " in found or (definition == "gross" and found.startswith("sum"))
-    )
+def astray(claim: Claim, definition: str) -> bool:
+    """Whether the value that left is not under the workspace's definition, or cannot be known to be.
+
+    `orders.VALUE_RULES` take `total` for gross and `value` for whatever is wanted; `stated` tells what the amount really was.
+    """
+    found, meant = claim.value_from, DEFINITIONS.get(claim.stated)
+    if claim.value is None or "(no " in found or (definition == "gross" and found == "sum of items"):
+        return True
+    if found in {"total", "value as sent"}:
+        return meant != definition
+    return found.startswith("total -") and meant != "gross"
 
 
 def _said(claim: Claim) -> str:
@@ -471,11 +476,11 @@ def mixed_source(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
             continue
         (usual, often), (rare, seldom) = kinds.most_common(2)
         strays = [(order, claim) for order, claim in told if DEFINITIONS.get(claim.stated) == rare]
-        wrong = sum(uncertain(claim, workspace.order_value) for _, claim in strays)
+        wrong = sum(astray(claim, workspace.order_value) for _, claim in strays)
         example = next(claim for _, claim in strays)
         usually = next(claim for _, claim in told if DEFINITIONS.get(claim.stated) == usual)
         outcome = (
-            f"{many(wrong, 'order')} of these did not come with all parts, so that amount went out as it was"
+            f"{wrong:,} of these left with that amount, because parts are missing or `total` is not the total"
             if wrong
             else f"all came with their parts, so {workspace.order_value} values left"
         )

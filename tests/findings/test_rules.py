@@ -57,7 +57,17 @@ def test_a_source_that_mixes_and_leaves_parts_out(watched: Watched) -> None:
     watched.say("web", [order(f"n{number}", total=None, tax=None, shipping=None) for number in range(10)])
     found = watched.found()["mixed_source:web"]
     assert found.severity == "problem"
-    assert "10 orders of these did not come with all parts" in found.sentence
+    assert "10 of these left with that amount" in found.sentence
+
+
+def test_a_source_whose_total_is_not_the_total(watched: Watched) -> None:
+    """A `total` that is the net amount leaves as it is under gross: all parts are there and the value is wrong all the same."""
+    watched.say("web", [order(number) for number in range(30)])
+    watched.say("web", [order(f"n{number}", total=100) for number in range(10)])
+    found = watched.found()["mixed_source:web"]
+    assert found.severity == "problem"
+    assert "10 of these left with that amount" in found.sentence
+    assert sorted(watched.rows("SELECT DISTINCT value FROM ledger WHERE verdict = 'waiting'")) == [("100",), ("118",)]
 
 
 def test_two_sources_with_two_definitions(watched: Watched) -> None:
