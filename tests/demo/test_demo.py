@@ -91,9 +91,9 @@ def test_orders_rollout_and_derived_events_are_seen(told: dict[str, Any]) -> Non
 
 @pytest.mark.slow
 def test_the_findings_name_the_dirt(told: dict[str, Any]) -> None:
-    """The lost match keys with the client that lost them, mixed values, a late source, doubles with the pixel, and refunds."""
+    """The lost match keys with the client that lost them, mixed values, a late source, doubles with the pixel, a trial gate."""
     found = {each["kind"]: each for each in reversed(told["findings"])}
-    assert {"keys_dropped", "mixed_source", "late_source", "double_sending", "refunded_after", "observed"} <= set(found)
+    assert {"keys_dropped", "mixed_source", "late_source", "double_sending", "observed"} <= set(found)
     assert set(found) <= set(findings.KINDS)
     dropped = [each["sentence"] for each in told["findings"] if each["kind"] == "keys_dropped"]
     assert any("e-mail" in sentence and "analytics.js 2.12.0" in sentence for sentence in dropped)
