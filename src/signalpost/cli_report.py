@@ -13,6 +13,7 @@ from rich.text import Text
 from signalpost import config, report
 from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
 from signalpost.processing import now_ms
+from signalpost.store import report as figures
 from signalpost.store.database import Database
 
 
@@ -34,7 +35,7 @@ def report_week(
     period = _period(week, days or 7, ZoneInfo(workspace.timezone))
     database = Database(workspace.database)
     try:
-        made = database.look(lambda connection: report.gather(connection, workspace, period, now_ms()))
+        made = figures.steady(database, lambda connection: report.gather(connection, workspace, period, now_ms()))
     finally:
         database.close()
     if as_json:

@@ -7,7 +7,8 @@ HTML file that needs nothing else: no script, no picture, no font from elsewhere
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from importlib.resources import files
@@ -170,6 +171,8 @@ class Volume(Struct, frozen=True, kw_only=True):
     name: str
     verdicts: dict[str, int]
     verdicts_before: dict[str, int]
+    mapped: bool
+    """False: the destination is not told of this event."""
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -405,8 +408,10 @@ def _parts(
     return parts, converted
 
 
-def _volumes(cells: Iterable[report.Verdicts], before: Iterable[report.Verdicts], workspace: Workspace) -> list[Volume]:
+def _volumes(cells: Collection[report.Verdicts], before: Iterable[report.Verdicts], workspace: Workspace) -> list[Volume]:
     now, then = _by_event(cells), _by_event(before)
+    # A repeat is withheld before anybody asks whether the destination is told of its event.
+    mapped = {(each.destination, each.name) for each in cells if each.reason not in {"not_mapped", *report.DUPLICATES}}
     made = [
         Volume(
             destination=destination,
@@ -414,6 +419,7 @@ def _volumes(cells: Iterable[report.Verdicts], before: Iterable[report.Verdicts]
             name=name,
             verdicts=verdicts,
             verdicts_before=then.get((destination, name), {}),
+            mapped=(destination, name) in mapped,
         )
         for (destination, name), verdicts in now.items()
     ]
@@ -468,10 +474,17 @@ def _kept(cells: Iterable[report.Verdicts], before: Iterable[report.Verdicts], w
                 value=dict(sorted(value.items(), key=lambda each: -each[1])),
             )
         )
+    dearest: dict[str, Decimal] = {}
+    most = Counter[str]()
+    for kept in made:
+        dearest[kept.reason] = max(dearest.get(kept.reason, ZERO), sum(kept.value.values(), ZERO))
+        most[kept.reason] = max(most[kept.reason], kept.signals)
     return sorted(
         made,
-        key=lambda each: (each.reason == "not_mapped", -sum(each.value.values()), -each.signals, each.destination, each.reason),
-    )
+        key=lambda each: (
+            each.reason == "not_mapped", -dearest[each.reason], -most[each.reason], each.reason, -each.signals, each.destination,
+        ),
+    )  # fmt: skip
 
 
 def _speeds(found: report.Counted, before: report.Counted) -> list[Speed]:
@@ -565,7 +578,7 @@ def _said_of_orders(made: Report) -> str:
     also = f" (and {words.count(sum(each.orders for each in others), 'order')} in other currencies)" if others else ""
     change = _in_words(main.value, main.value_before)
     return (
-        f"Signalpost heard of {words.count(main.orders, 'order')} worth {words.money(main.value, main.currency)}{also}{change}."
+        f"Signalpost heard of {words.count(main.orders, 'order')} worth {words.total(main.value, main.currency)}{also}{change}."
     )
 
 
@@ -573,6 +586,8 @@ def _in_words(value: Decimal, before: Decimal) -> str:
     if before <= 0:
         return ""
     moved = (value - before) / before
+    if moved >= 2:
+        return f", {value / before:,.0f} times that of the time before"
     if abs(moved) < Decimal("0.005"):
         return ", as much as in the time before"
     return f", {words.percent(abs(moved))} {'more' if moved > 0 else 'less'} than in the time before"
@@ -590,7 +605,7 @@ def _said_of_findings(made: Report) -> str:
         return "No finding is open."
     stakes = words.amounts(report.at_stake(made.open))
     many = f"{words.count(len(made.open), 'finding is', 'findings are')} open"
-    return f"{many}{f', with {stakes} at stake' if stakes else ''}. First of all: {_begun(made.open[0].finding.sentence)}"
+    return f"{many}{f', with up to {stakes} at stake' if stakes else ''}. First of all: {_begun(made.open[0].finding.sentence)}"
 
 
 def _begun(sentence: str) -> str:
@@ -634,6 +649,7 @@ def page(made: Report) -> str:
     )
     environment.globals.update(
         money=words.money,
+        total=words.total,
         change=words.change,
         share=words.share,
         dates=dates,
@@ -647,13 +663,25 @@ def page(made: Report) -> str:
         report=made,
         style=Markup(style),  # noqa: S704  (our own file)
         names=names,
+        alike=lambda rows: _alike(rows, names),
+        used=[verdict for verdict in VERDICTS if any(each.verdicts.get(verdict) for each in made.volumes)],
         colours={destination: COLOURS[place % len(COLOURS)] for place, destination in enumerate(names)},
         charts=drawn(made),
         shown=SHOWN,
+        heavy=report.HEAVY,
         at_stake=report.at_stake(made.open),
         caught=sum(_most_by_destination(made.duplicates).values()),
         main=_main(made),
     )
+
+
+def _alike(rows: Iterable[Kept], names: Mapping[str, str]) -> list[tuple[str, Kept]]:
+    """Rows in a line each: destinations of which the same is to be said share one."""
+    lines: dict[tuple[object, ...], tuple[list[str], Kept]] = {}
+    for each in rows:
+        said = (each.verdict, each.reason, each.sentence, each.signals, each.signals_before, each.purchases, str(each.value))
+        lines.setdefault(said, ([], each))[0].append(names[each.destination])
+    return [(", ".join(sorted(where)), each) for where, each in lines.values()]
 
 
 def destinations(made: Report) -> dict[str, str]:

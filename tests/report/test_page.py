@@ -94,9 +94,9 @@ def test_every_figure_stands_on_the_page(made: report.Report) -> None:
     text = re.sub(r"\s+", " ", " ".join(read(report.page(made)).text))
     expected = [made.summary]
     for known in made.known:
-        expected += [str(known.orders), words.money(known.value, known.currency)]
+        expected += [str(known.orders), words.total(known.value, known.currency)]
     for purchase in made.purchases:
-        expected += [words.money(purchase.accepted.value, purchase.currency), str(purchase.accepted.orders)]
+        expected += [words.total(purchase.accepted.value, purchase.currency), str(purchase.accepted.orders)]
     for volume in made.volumes:
         expected += [volume.name, str(sum(volume.verdicts.values()))]
     for kept in (*made.withheld, *made.failed, *made.duplicates):
@@ -106,13 +106,13 @@ def test_every_figure_stands_on_the_page(made: report.Report) -> None:
     for score in made.scores:
         expected.append(f"{score.matched.score:.0f}")
     for each in (*made.trials, *made.after):
-        expected += [words.money(each.value, each.currency), words.percent(each.share)]
+        expected += [words.total(each.value, each.currency), words.percent(each.share)]
     for finding in (*made.open, *made.closed):
         expected += [finding.finding.title, finding.finding.sentence]
     expected += [marker.sentence for marker in made.markers]
     expected += [str(each.server) for each in made.beside]
     for day in made.daily:
-        expected.append(words.money(day.known, ""))
+        expected.append(words.total(day.known, ""))
     missing = [each for each in expected if each not in text]
     assert missing == []
 
@@ -127,7 +127,7 @@ def test_the_summary_says_the_week_in_plain_words(made: report.Report) -> None:
         "that had been told already were kept back",
         "The observing gate “heavily discounted” would withhold",
         "is your own hold",
-        "2 findings are open, with 212.40 GBP at stake",
+        "2 findings are open, with up to 212.40 GBP at stake",
     ):
         assert part in made.summary
 

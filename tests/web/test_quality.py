@@ -56,7 +56,7 @@ def test_the_page_and_its_data_say_the_same(busy: Running, window: str) -> None:
     for each in data["matched"]:
         assert f"<b>{each['score']:.0f}</b>" in text
     for each in (*data["trials"], *data["after"]):
-        assert words.money(each["value"], each["currency"]) in text
+        assert words.total(Decimal(each["value"]), each["currency"]) in text
     if window == "7d":
         assert data["clocks"]
         assert data["matched"]
@@ -73,7 +73,7 @@ def test_the_front_page_says_how_many_findings_are_open(busy: Running) -> None:
         text = client.get("/").text
         strip = re.search(r'<a class="strip"[^>]*href="/quality">(.*?)</a>', text, re.DOTALL)
         assert strip
-        for part in ("2 findings open", "A source mixes gross and net", "212.40 GBP at stake"):
+        for part in ("2 findings open", "A source mixes gross and net", "up to 212.40 GBP at stake"):
             assert part in strip.group(1)
         assert client.get("/index.json").json()["findings"]["findings"] == 2
         assert 'aria-current="page">Quality' in client.get("/quality").text

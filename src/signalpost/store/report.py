@@ -8,9 +8,9 @@ Nothing here is raw: what is told of people passes `masking`. Money is exact, ea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +19,9 @@ from signalpost import clocks, coverage, doubles, gates, masking, purchases
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
 from signalpost.store import findings, quality, rollouts, story, views
-from signalpost.store.database import Connection, Row
+from signalpost.store.database import Connection, Database, Row
+
+Answer = TypeVar("Answer")
 
 PURCHASE = "Order Completed"
 TAKEN = frozenset({"accepted", "warned"})
@@ -42,9 +44,25 @@ TOGETHER = 500
 """Orders whose verdicts are read in one go."""
 
 ZERO = Decimal(0)
+HEAVY = 4
+"""Match keys that weigh so much are worth a place on a page; the JSON has them all."""
+
 HOUR = 3_600_000
 
 _record = msgspec.json.Decoder(purchases.Record)
+
+
+def steady(database: Database, work: Callable[[Connection], Answer]) -> Answer:
+    """Run reading work on one picture of the database: what is written meanwhile would make its figures disagree."""
+
+    def within(connection: Connection) -> Answer:
+        connection.script("BEGIN" if database.embedded else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            return work(connection)
+        finally:
+            connection.script("ROLLBACK")
+
+    return database.look(within)
 
 
 def title(destination: str, workspace: Workspace) -> str:
@@ -174,7 +192,8 @@ def noticed(connection: Connection, since: int, until: int, all_of: Passed, work
     for destination, what, detail, name, currency, signals, units, millionths, last in connection.rows(
         "report_notices", since, until
     ):
-        of_signals, of_value = all_of.get((destination, name, currency), (0, ZERO))
+        # Only of purchases is the value of all that passed known for each currency; of the rest how many they are.
+        of_signals, of_value = all_of.get((destination, name, currency)) or all_of.get((destination, name, ""), (0, ZERO))
         made.append(
             Noticed(
                 destination=destination,
@@ -257,6 +276,8 @@ class Key(Struct, frozen=True, kw_only=True):
     key: str
     title: str
     share: float
+    weight: int
+    """How much the score makes of it; the light ones only narrow what others found."""
 
 
 class Matched(Struct, frozen=True, kw_only=True):
@@ -269,7 +290,7 @@ class Matched(Struct, frozen=True, kw_only=True):
     score: float
     """0 to 100, to be compared with itself only."""
     keys: list[Key]
-    """Those the platform reads."""
+    """Those the platform reads, the heaviest first."""
 
 
 Masks = Counted
@@ -317,10 +338,13 @@ def matched(found: Masks, workspace: Workspace) -> list[Matched]:
                 name=name,
                 signals=sum(counted.values()),
                 score=score,
-                keys=[
-                    Key(key=key, title=coverage.KEYS[key].title, share=share)
-                    for key, share in coverage.shares(counted, platform).items()
-                ],
+                keys=sorted(
+                    (
+                        Key(key=key, title=coverage.KEYS[key].title, share=share, weight=coverage.KEYS[key].weight)
+                        for key, share in coverage.shares(counted, platform).items()
+                    ),
+                    key=lambda each: -each.weight,
+                ),
             )
         )
     return sorted(made, key=lambda each: (each.name != PURCHASE, -each.signals, each.name, each.destination))
@@ -403,7 +427,7 @@ def qualities(connection: Connection, first: str, last: str) -> list[views.Score
 
 
 def at_stake(kept: Iterable[findings.Kept]) -> dict[str, Decimal]:
-    """Currency -> money at stake in these findings, the most first."""
+    """Currency -> money at stake in these findings, the most first; at most that, for one order may be in several of them."""
     stakes: dict[str, Decimal] = {}
     for each in (one.finding for one in kept):
         if each.money and each.currency:
@@ -484,6 +508,11 @@ class Sent(Struct, frozen=True, kw_only=True):
     value: Decimal | None
     currency: str | None
     pixel: doubles.Prediction
+
+    @property
+    def gate(self) -> str:
+        """The name of the workspace's own gate that withheld it; empty for any other reason."""
+        return (self.reason or "").partition("gate:")[2]
 
 
 class Ordered(Struct, frozen=True, kw_only=True):

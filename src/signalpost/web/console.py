@@ -202,6 +202,7 @@ class Console:
             prose=words.prose,
             alike=words.alike,
             percent=words.percent,
+            told_alike=quality.told_alike,
             amounts=words.amounts,
         )
         environment.globals.update(
@@ -210,6 +211,7 @@ class Console:
             telling=words.TELLING,
             window_names=WINDOW_NAMES,
             money=words.money,
+            total=words.total,
             share=words.share,
             asset=_assets(),
             link=_link,
@@ -303,6 +305,7 @@ class Console:
             colours=quality.colours_of(self.workspace),
             platform=lambda name: report.title(name, self.workspace),
             after=report.AFTER,
+            heavy=report.HEAVY,
         )
 
     async def quality_json(self, request: Request) -> Response:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from markupsafe import Markup, escape
 
+from signalpost.iso import minor_units
 from signalpost.store.story import Mark
 
 TELLING = frozenset({"withheld", "refused", "unknown", "warned"})
@@ -95,9 +96,14 @@ def share(part: int, whole: int) -> str:
     return f"{tenths // 10}.{tenths % 10} %" if tenths < 1000 else "100 %"
 
 
+def total(value: Decimal, currency: str | None) -> str:
+    """A sum for people: `1,234.50 GBP`, rounded to the currency's smallest coin. Single amounts are told exactly, by `money`."""
+    return f"{value:,.{minor_units(currency)}f} {currency or ''}".rstrip()
+
+
 def amounts(value: Mapping[str, Decimal]) -> str:
-    """`1,234.50 GBP and 20.00 EUR`; empty for none."""
-    return " and ".join(money(amount, currency) for currency, amount in value.items())
+    """Sums in several currencies: `1,234.50 GBP and 20.00 EUR`; empty for none."""
+    return " and ".join(total(amount, currency) for currency, amount in value.items())
 
 
 def percent(part: Decimal | float | None) -> str:
