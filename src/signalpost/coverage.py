@@ -522,7 +522,7 @@ class Alarm(Struct, frozen=True, kw_only=True):
         drop, title = self.drop, KEYS[self.key].title
         told = (
             f"Since {_moment(drop.since)} {_share(drop.after)} of {self.events[0]} from {self.source} come with the {title}; in "
-            f"the four weeks before it were {_share(drop.before)}. This is {drop.certainty} no coincidence. About "
+            f"the four weeks before, it was {_share(drop.before)}. This is {drop.certainty} no coincidence. About "
             f"{self.lacking:,} signals to {_listed(self.destinations)} went without it."
         )
         if len(self.events) > 1:
