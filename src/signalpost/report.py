@@ -303,7 +303,7 @@ def gather(connection: Connection, workspace: Workspace, period: Period, now: in
         disagreements=[each for each in orders if each.disagreement],
         radar=report.radar(orders),
         beside=report.beside(connection, first, last, _midnight_of(first), _midnight_of(last) + DAY_MS, workspace),
-        qualities=report.qualities(connection, first, last),
+        qualities=[_longest(each) for each in report.qualities(connection, first, last)],
         asked=[each for each in views.asked(connection) if each.destination in workspace.destinations],
         rollouts=report.standings(connection, workspace),
         open=sorted((each for each in found if _open(each, period)), key=lambda each: findings.rank(each.finding)),
@@ -503,6 +503,15 @@ def _utc_days(period: Period) -> tuple[str, str]:
     """The days that platforms report by."""
     first, last = (datetime.fromtimestamp(at / 1000, UTC).date().isoformat() for at in (period.since, period.until - 1))
     return first, last
+
+
+def _longest(score: views.Score) -> views.Score:
+    """A platform's score with the longest look back of each place and way in: shorter ones tell the same less surely."""
+    best = {
+        (each.platform, each.ingestion): each
+        for each in sorted(score.qualities, key=lambda each: int("0" + re.sub(r"\D", "", each.lookback)))
+    }
+    return replace(score, qualities=tuple(best.values()))
 
 
 def _midnight_of(day: str) -> int:
@@ -712,7 +721,7 @@ def drawn(made: Report) -> dict[str, Markup]:
                 *((name, colour[key], [float(each.accepted.get(key, ZERO)) for each in days]) for key, name in names.items()),
             ],
             alt=f"Value of orders known and accepted, day by day, in {made.currency}",
-            say=lambda value: f"{value:,.0f}",
+            say=_short,
         )
     for key, name in names.items():
         if any(each.verdicts.get(key) for each in days):
@@ -724,7 +733,7 @@ def drawn(made: Report) -> dict[str, Markup]:
                     if any(each.verdicts.get(key, {}).get(verdict) for each in days)
                 ],
                 alt=f"Signals for {name} by verdict, day by day",
-                say=lambda value: f"{value:,.0f}",
+                say=_short,
             )
     if any(each.p95 for each in days):
         found["speed"] = charts.lines(
@@ -745,6 +754,14 @@ def drawn(made: Report) -> dict[str, Markup]:
             span=(0, 100),
         )
     return found
+
+
+def _short(value: float) -> str:
+    """A number for an axis: `950`, `12.5 k`, `8 M`; the table beside it tells it whole."""
+    for size, unit in ((1e9, "bn"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if unit == 'k' else size):,.1f}".removesuffix(".0") + f" {unit}"
+    return f"{value:,.0f}"
 
 
 def _weekday(day: str) -> str:
