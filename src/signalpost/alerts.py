@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -210,8 +211,11 @@ def trial(workspace: Workspace) -> dict[str, str | None]:
     return {name: send(address, message) for name, address in workspace.alerts.to.items()}
 
 
-def send(address: str, message: Message) -> str | None:
-    """Send to one address and wait for it; gives why it was not taken, in a sentence without the address, or None."""
+def send(address: str, message: Message, attachment: Path | None = None) -> str | None:
+    """Send to one address and wait for it; gives why it was not taken, in a sentence without the address, or None.
+
+    A file goes with it where the kind of address takes files (mail does, a Slack webhook does not).
+    """
     apprise = _library()
     kinds = {"problem": "failure", "warning": "warning", "over": "success"}
     asset = apprise.AppriseAsset(
@@ -226,6 +230,7 @@ def send(address: str, message: Message) -> str | None:
             body=message.body,
             notify_type=kinds[message.worst],
             body_format="text",
+            attach=None if attachment is None else str(attachment),
             timeout=PATIENCE,
             log_level=logging.WARNING,
         )

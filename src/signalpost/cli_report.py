@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from signalpost import config, report
+from signalpost import alerts, config, report
 from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
 from signalpost.processing import now_ms
 from signalpost.store import report as figures
@@ -26,12 +26,17 @@ def report_week(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write it; signal-report-DAY.html without it.")
     ] = None,
+    send: Annotated[bool, typer.Option("--send", help="Also send it to each address under `alerts.to`.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the week's report for the paid team: one HTML page that needs nothing else, to mail or to print."""
     workspace = workspace_at(file)
     if week is not None and days is not None:
         raise Misuse("--week and --days both say which time: give one of them.")
+    if send and as_json:
+        raise Misuse("--json prints the facts and sends nothing: leave out --send.")
+    if send and not workspace.alerts.to:
+        raise Misuse(f"{file} has no address under `alerts.to`: there is nobody to send it to.")
     period = _period(week, days or 7, ZoneInfo(workspace.timezone))
     database = Database(workspace.database)
     try:
@@ -47,6 +52,19 @@ def report_week(
     except OSError as error:
         raise Misuse(f"{path} cannot be written: {error.strerror}.") from error
     say(Text(made.summary), f"Written to {path}.")
+    if send and not _sent(workspace, made, path):
+        raise typer.Exit(1)
+
+
+def _sent(workspace: config.Workspace, made: report.Report, path: Path) -> bool:
+    """Send the page to each address; True when every one took it."""
+    message = alerts.Message(
+        title=f"{workspace.workspace}: signal report, {report.dates(made.period)}", body=made.summary, worst="over", findings=()
+    )
+    answers = {name: alerts.send(address, message, path) for name, address in workspace.alerts.to.items()}
+    for name, why in answers.items():
+        say(f"Sent to {name}." if why is None else Text(f"Not sent to {name}: {why}", style="red"))
+    return not any(answers.values())
 
 
 def _period(week: str | None, days: int, zone: ZoneInfo) -> report.Period:

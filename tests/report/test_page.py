@@ -6,12 +6,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from email.header import decode_header, make_header
 from html.parser import HTMLParser
 from pathlib import Path
 from subprocess import CompletedProcess
 from xml.etree import ElementTree as ET
 
 import pytest
+from tests.alerts.conftest import MailServer, Webhook
 from tests.report import weeks
 
 from signalpost import charts, purchases, report
@@ -217,3 +219,29 @@ def test_the_command_writes_the_page(tmp_path: Path, run: Run) -> None:
         done = run("report", *wrong, environ=environ)
         assert (done.returncode, done.stdout) == (2, ""), wrong
         assert done.stderr.endswith(".\n")
+
+
+def test_the_page_goes_by_mail(tmp_path: Path, run: Run, mail: MailServer, webhook: Webhook) -> None:
+    """`--send` takes the page to every address, in a mail as its attachment; an address that does not take it is named."""
+    assert run("init", "--yes", "--workspace", "glow", "--platform", "tiktok", "signalpost.yaml").returncode == 0
+    file = tmp_path / "signalpost.yaml"
+    environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", file.read_text("utf-8")), "CDEMOPIXEL0000000001")
+    assert "nobody to send it to" in run("report", "--send", environ=environ).stderr
+    file.write_text(file.read_text("utf-8") + "alerts: {to: {team: '${MAIL}', hook: '${HOOK}'}}\n", "utf-8")
+    environ |= {"MAIL": mail.address, "HOOK": webhook.address}
+    assert run("report", "--send", "--json", environ=environ).returncode == 2
+    done = run("report", "--week", "this", "--out", "week.html", "--send", environ=environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Sent to team." in done.stdout
+    (letter,) = mail.received
+    assert "glow: signal report, " in str(make_header(decode_header(letter["subject"])))
+    (attached,) = [part for part in letter.walk() if part.get_filename() == "week.html"]
+    content = attached.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    assert content.decode() == (tmp_path / "week.html").read_text("utf-8")
+    assert "Nothing arrived in this time." in webhook.received[0]["message"]
+    webhook.status = 500
+    done = run("report", "--send", environ=environ)
+    assert done.returncode == 1
+    assert "Not sent to hook: It answered 500." in done.stdout
+    assert "geheim" not in done.stdout + done.stderr
