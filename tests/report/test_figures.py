@@ -208,3 +208,21 @@ def test_coverage_is_scored_as_the_alarm_scores_it(tmp_path: Path) -> None:
         assert scores["tiktok"] == coverage.score(together, "tiktok")
     finally:
         database.close()
+
+
+def test_the_figures_are_of_one_moment(database: Database) -> None:
+    """What is written while a report is read is not in it, on either database."""
+    shop = weeks.Weeks(database)
+
+    def order(turn: int) -> None:
+        shop.event("Order Completed", weeks.NOW, {"tiktok": ("accepted", None)}, order_id=f"S-{turn}", value=Decimal(1))
+        shop.write()
+
+    def read(connection: Connection) -> tuple[int, int]:
+        before = figures.events(connection, weeks.NOW, weeks.NOW + 1)
+        order(2)
+        return before, figures.events(connection, weeks.NOW, weeks.NOW + 1)
+
+    order(1)
+    assert figures.steady(database, read) == (1, 1)
+    assert figures.steady(database, lambda connection: figures.events(connection, weeks.NOW, weeks.NOW + 1)) == 2
