@@ -35,6 +35,9 @@ class Pending(Struct, gc=False):
     event: int
     row: int
     """Its place in the ledger rows, kept free for it."""
+    hold: int = 0
+    """How long (ms) after its intake it waits for the order to be called off."""
+    derived: bool = False
     withdrawn: str = ""
     """The reason for which it is withheld after all."""
 

@@ -107,25 +107,31 @@ def remember(known: KnownOrder, work: Deciding) -> None:
 
 
 def _take_back(known: KnownOrder, before: Record, name: str, work: Deciding) -> None:
-    """Stop the purchase's signals where nothing of the order is left; count what is gone where they were sent."""
-    counts = work.plan.counted_source.get(PURCHASE)
+    """Stop the signals of an order of which nothing is left; count what is gone of it where its purchase was sent."""
+    plan, made = work.plan, work.made
+    counts = plan.counted_source.get(PURCHASE)
     said = purchases.chosen(known.record, counts)
-    stop, what = STOPS[name]
-    reason = stop if name == FLAG or purchases.whole(known.record, counts) else None
     if said is None:
         return
-    gone = (
-        (said.value or Decimal(0))
-        if name == FLAG
-        else purchases.gone_back(known.record, said) - purchases.gone_back(before, said)
-    )
+    stop, what = STOPS[name]
+    reason = stop if name == FLAG or purchases.whole(known.record, counts) else None
+    gone = said.value or Decimal(0)
+    if name != FLAG:
+        gone = purchases.gone_back(known.record, said) - purchases.gone_back(before, said)
+    waiting = {
+        (each.route.name, each.event): each
+        for each in work.pending
+        if each.signal.order.id == known.order_id and (each.derived or known.sent.get(each.route.name) == each.event)
+    }
+    if reason is not None:
+        for pending in waiting.values():
+            pending.withdrawn = pending.withdrawn or reason
+        if plan.reached or plan.firsts:
+            made.gone[known.order_id] = reason
     for destination, event in known.sent.items():
-        route = next((route for route in work.plan.routes if route.name == destination), None)
-        waiting = next((each for each in work.pending if each.event == event and each.route is route), None)
-        if reason is not None and waiting is not None:
-            waiting.withdrawn = waiting.withdrawn or reason
-        elif route is not None:
-            work.made.back.append(
+        route = next((route for route in plan.routes if route.name == destination), None)
+        if route is not None and (reason is None or (destination, event) not in waiting):
+            made.back.append(
                 Back(
                     event=event,
                     destination=destination,

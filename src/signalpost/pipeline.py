@@ -242,10 +242,11 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
         work.covered = number, coverage.mask(signal)  # the same for every destination
     keys = (route.name, event.source, name, work.covered[1])
     made.coverage[keys] = made.coverage.get(keys, 0) + 1
-    if name in plan.holds:
-        clock = ("held", route.name, clocks.bucket(plan.holds[name]))
+    hold = plan.holds.get(name) or plan.holds.get(told.origin, 0)
+    if hold:
+        clock = ("held", route.name, clocks.bucket(hold))
         made.clocks[clock] = made.clocks.get(clock, 0) + 1
-    work.pending.append(Pending(route, signal, told.person.id, number, len(made.ledger)))
+    work.pending.append(Pending(route, signal, told.person.id, number, len(made.ledger), hold=hold, derived=bool(told.origin)))
     made.ledger.append(())
 
 
@@ -487,7 +488,6 @@ def render(pending: Pending, work: Deciding) -> None:
     made.ledger[pending.row] = ledger_row(
         made, pending.event, route, signal.platform_event, order, "waiting", None, signal.event_id
     )
-    hold = work.plan.holds.get(signal.name)
     made.outbox.append(
         (
             pending.event * SLOTS + route.slot,
@@ -498,7 +498,7 @@ def render(pending: Pending, work: Deciding) -> None:
             signal.name,
             event.time,
             event.received_at,
-            max(made.now, event.received_at + hold) if hold else made.now,
+            max(made.now, event.received_at + pending.hold),
             0,
             0,
             None,

@@ -104,6 +104,8 @@ class Decision(Struct):
     withdrawn: list[tuple[int, str]] = field(default_factory=list)
     """(person, reason): their waiting signals are withheld."""
     back: list[Back] = field(default_factory=list)
+    gone: dict[str, str] = field(default_factory=dict)
+    """Order id -> the reason for which what was derived of it is stopped, where it still waits."""
     enriched: list[tuple[int, bytes]] = field(default_factory=list)
     """(outbox row, better body)."""
     counts: dict[tuple[str, ...], list[int]] = field(default_factory=dict)

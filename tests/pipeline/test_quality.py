@@ -266,6 +266,21 @@ def test_derived_events_come_with_the_order_that_makes_them_true(database: Datab
     assert [body["properties"]["value"] for body in bodies(flow, "Second Purchase")] == [30.0]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_what_is_derived_of_an_order_is_held_and_stopped_with_it(database: Database, together: bool) -> None:
+    """A derived event waits as long as the purchase it was made of, and a cancellation meanwhile stops both."""
+    flow = Flow(database, replace(derived_workspace(), holds={"Order Completed": "15m"}))
+    flow.append([bought("1001"), *([said("Order Cancelled", "c", order_id="1001")] if together else [])])
+    flow.process()
+    if not together:
+        assert flow.rows("SELECT DISTINCT due_at FROM outbox") == [(NOW + 15 * MINUTE,)]
+        flow.append([said("Order Cancelled", "c", order_id="1001")])
+        flow.process(now=NOW + MINUTE)
+
+    assert verdicts(flow, "First Purchase") == verdicts(flow, "Order Completed") == [("withheld", "cancelled_before_sending")]
+    assert flow.rows("SELECT count(*) FROM outbox") == [(0,)]
+
+
 def test_an_older_order_that_comes_late_makes_the_later_one_the_second(database: Database) -> None:
     """The second purchase is the second by the time of the orders, whichever came in first; it is told of what is remembered."""
     flow = Flow(database, derived_workspace())

@@ -203,6 +203,9 @@ def commit(connection: Connection, made: Decision) -> None:
         connection.run_many("trace_add", made.traces)
     for back in made.back:
         take_back(connection, made, back)
+    for order_id, reason in made.gone.items():
+        for row in connection.rows("outbox_stop_derived", order_id):
+            _withheld_after_all(connection, made, row, reason)
     count(connection, made.now, made.counts)
     note(connection, made)
 

@@ -284,6 +284,11 @@ SELECT count(*) FROM events
 -- name: journal_held (which of these requests are still there)
 SELECT position FROM journal WHERE position {in_numbers}
 
+-- name: outbox_stop_derived (what was derived of an order and waits)
+DELETE FROM outbox WHERE leased_until = 0 AND first_attempt_at IS NULL AND event IN (
+    SELECT e.id FROM events e WHERE e.order_id = ? AND e.note LIKE 'derived from event %')
+RETURNING event, destination, name, currency, value_micros
+
 -- name: notice_add
 INSERT INTO notices (hour, destination, what, detail, name, currency, signals, value_micros, last_event)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
