@@ -422,19 +422,22 @@ def derive(name: str, told: Told, key: str | None, work: Deciding) -> None:
 
 def watch(event: Event, name: str, number: int, work: Deciding) -> None:
     """The clock of its source, and what it shows for what may be the first time: client version, host, properties."""
-    made, known = work.made, work.state.marks
-    clock = ("source", event.source, clocks.bucket(event.received_at - event.time))
+    made, known, source = work.made, work.state.marks, event.source
+    clock = ("source", source, clocks.bucket(event.received_at - event.time))
     made.clocks[clock] = made.clocks.get(clock, 0) + 1
-    found: list[tuple[str, str, str, str]] = []
-    shape = ("", event.source, name, *event.properties)
-    if shape not in known:
-        known.add(shape)
-        found += [("property", event.source, name, each) for each in event.properties]
     library, page = event.context.get("library"), event.context.get("page")
-    if library.__class__ is dict:
-        found.append(("library", event.source, str(library.get("name") or ""), str(library.get("version") or "")))
-    if page.__class__ is dict and (host := landing_host(page.get("url"))):
-        found.append(("host", event.source, "", host))
+    version = (library.get("name"), library.get("version")) if library.__class__ is dict else None
+    host = landing_host(page.get("url")) if page.__class__ is dict else ""
+    # One look for all of it: nearly every event looks like one before it.
+    looks = (source, name, host, str(version), *event.properties)
+    if looks in known:
+        return
+    known.add(looks)
+    found = [("property", source, name, each) for each in event.properties]
+    if version is not None:
+        found.append(("library", source, str(version[0] or ""), str(version[1] or "")))
+    if host:
+        found.append(("host", source, "", host))
     for mark in found:
         if mark not in known:
             known.add(mark)
@@ -443,9 +446,9 @@ def watch(event: Event, name: str, number: int, work: Deciding) -> None:
 
 def landing_host(url: Any) -> str:
     """The host of a page's address, in lower case; empty when there is none."""
-    if url.__class__ is not str or "://" not in url:
+    if not isinstance(url, str) or "://" not in url:
         return ""
-    return str(url).partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
 
 
 # ---- which id ------------------------------------------------------------------------------------------------------------

@@ -152,6 +152,8 @@ def claimed(record: Record, said: Claim) -> Record:
         return record
     if before is None and len(record.claims) >= MOST_SAID:
         return record
+    if record is NOTHING:
+        return Record(claims={said.source: said})
     return replace(record, claims={**record.claims, said.source: said})
 
 
@@ -245,17 +247,21 @@ def bought(record: Record, counts: str | None, own: str, rates: Mapping[str, Dec
     said = chosen(record, counts)
     if said is None:
         return None
-    worth = in_currency(said.value, said.currency, own, rates)
-    discount = in_currency(said.discount, said.currency, own, rates) or _ZERO
+    worth, discount = said.value, said.discount or _ZERO
     goods = said.subtotal if said.subtotal is not None else said.revenue
-    if goods is None and said.value is not None:
-        goods = said.value
-    listed = (in_currency(goods, said.currency, own, rates) or _ZERO) + discount
-    back = in_currency(gone_back(record, said), said.currency, own, rates) or _ZERO
+    listed = (worth if goods is None else goods) or _ZERO
+    back = gone_back(record, said) if record.refunds or record.cancelled_at else _ZERO
+    if said.currency != own:
+        worth = in_currency(worth, said.currency, own, rates)
+        discount = in_currency(discount, said.currency, own, rates) or _ZERO
+        listed = in_currency(listed, said.currency, own, rates) or _ZERO
+        back = in_currency(back, said.currency, own, rates) or _ZERO
+    if discount:
+        listed += discount
     return Bought(
         time=said.time,
         value=worth,
-        refunded=_ZERO if worth is None else min(back, worth),
+        refunded=_ZERO if worth is None or not back else min(back, worth),
         discount=discount,
         list_value=listed,
         cancelled=bool(record.cancelled_at),
