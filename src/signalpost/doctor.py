@@ -359,11 +359,7 @@ def account(look: Look) -> Answer:
 def purchase_complete(look: Look) -> Answer:
     """Purchases have order id, value, currency and items."""
     figures = look.evidence.figures
-    every = [
-        each
-        for each in pick(figures.week, destination=look.name, name=PURCHASE)
-        if each.reason not in findings.ASIDE | findings.REPEATED
-    ]
+    every = findings.meant(pick(figures.week, destination=look.name, name=PURCHASE))
     whole = signals(every)
     if not whole:
         return unknown("No purchase has come in yet.", "Send a real order, or one of a test shop into a test workspace.")

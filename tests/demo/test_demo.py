@@ -98,7 +98,7 @@ def test_the_findings_name_the_dirt(told: dict[str, Any]) -> None:
     dropped = [each["sentence"] for each in told["findings"] if each["kind"] == "keys_dropped"]
     assert any("e-mail" in sentence and "analytics.js 2.12.0" in sentence for sentence in dropped)
     assert any("start.shop.example.test" in sentence for sentence in dropped)
-    assert all(Path(findings.__file__).parents[2].joinpath(each["link"]).exists() for each in told["findings"])
+    assert all(Path(findings.__file__).parents[3].joinpath(each["link"]).exists() for each in told["findings"])
 
 
 @pytest.fixture
