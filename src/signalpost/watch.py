@@ -88,7 +88,9 @@ class Watch:
 
     async def _advance(self) -> None:
         now = self.now()
-        await self.database.write(lambda connection: rollouts.advance_all(connection, self.workspace, now))
+        # Counting takes a while for a long stage: it is done beside the writer.
+        measured = await self.database.read(partial(rollouts.measure, workspace=self.workspace, now=now))
+        await self.database.write(lambda connection: rollouts.advance_all(connection, self.workspace, now, measured))
 
     async def _look(self) -> None:
         now, workspace = self.now(), self.workspace

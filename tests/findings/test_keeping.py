@@ -95,6 +95,22 @@ def test_what_is_told_and_what_is_old(database: Database) -> None:
     assert [kept.finding.subject for kept in everything(database)] == ["pinterest"]
 
 
+def test_a_warning_that_grows_into_a_problem_is_told_again(database: Database) -> None:
+    """Somebody who was told of a warning hears of it once more when it becomes a problem; nothing else is told twice."""
+    (one,) = reconcile(database, [made()], NOW)
+
+    def told(severity: str, now: int) -> int | None:
+        (kept,) = reconcile(database, [made(severity=severity)], now)
+        assert (kept.id, kept.finding.severity) == (one.id, severity)
+        return kept.alerted_at
+
+    database.submit(lambda connection: findings.tell(connection, [one.id], NOW + 1)).result(30)
+    assert told("warning", NOW + HALF) == NOW + 1
+    assert told("problem", NOW + 2 * HALF) is None
+    database.submit(lambda connection: findings.tell(connection, [one.id], NOW + 2 * HALF + 1)).result(30)
+    assert [told(severity, NOW + 3 * HALF) for severity in ("problem", "warning")] == [NOW + 2 * HALF + 1] * 2
+
+
 some = st.lists(
     st.builds(
         made,

@@ -199,7 +199,7 @@ def reconcile(connection: Connection, found: Iterable[Finding], now: int) -> lis
         else:
             # Examples that have left the newest verdicts still show what it is.
             shown = finding if finding.examples else replace(finding, examples=before.finding.examples)
-            connection.run("finding_see", *_told(shown), finding.link, now, before.id)
+            connection.run("finding_see", shown.severity, *_told(shown), finding.link, now, before.id)
     for key, kept in known.items():
         if key not in here and now - kept.seen_at >= CLOSES_MS:
             connection.run("finding_close", now, kept.id)

@@ -53,9 +53,9 @@ FROM findings WHERE id = ?
 INSERT INTO findings (key, kind, subject, severity, sentence, advice, share, money, currency, examples, link, since, seen_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 
--- name: finding_see
-UPDATE findings SET severity = ?, sentence = ?, advice = ?, share = ?, money = ?, currency = ?, examples = ?, link = ?,
-    seen_at = {greatest}(seen_at, ?)
+-- name: finding_see (a warning that has grown into a problem is told again)
+UPDATE findings SET alerted_at = CASE WHEN severity = 'warning' AND ? = 'problem' THEN NULL ELSE alerted_at END,
+    severity = ?, sentence = ?, advice = ?, share = ?, money = ?, currency = ?, examples = ?, link = ?, seen_at = {greatest}(seen_at, ?)
 WHERE id = ? AND closed_at IS NULL
 
 -- name: finding_close
