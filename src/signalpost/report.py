@@ -244,7 +244,10 @@ class Report(Struct, frozen=True, kw_only=True):
     duplicates: list[Kept]
     trials: list[report.Noticed]
     """What observing gates would have withheld."""
+    stopped: list[Kept]
+    """Of the withheld, what went wrong in time."""
     after: list[report.Noticed]
+    """What went wrong when it had been sent."""
     speeds: list[Speed]
     scores: list[Score]
     markers: list[report.Marker]
@@ -296,6 +299,7 @@ def gather(connection: Connection, workspace: Workspace, period: Period, now: in
         failed=_kept([each for each in cells if each.verdict in FAILED], cells_before, workspace),
         duplicates=_kept([each for each in cells if _duplicate(each)], cells_before, workspace),
         trials=[each for each in notices if each.what == "observed"],
+        stopped=_kept([each for each in cells if each.reason in report.STOPPED], cells_before, workspace),
         after=[each for each in notices if each.what in report.AFTER],
         speeds=_speeds(report.together(clocks_by_day), report.histograms(connection, before.since, before.until)),
         scores=_scores(report.together(masks_by_day), report.masks(connection, before.since, before.until), workspace),
@@ -664,6 +668,7 @@ def page(made: Report) -> str:
         dates=dates,
         day=_weekday,
         after=report.AFTER,
+        stopped=report.STOPPED,
         verdicts=VERDICTS,
     )
     style = files("signalpost.web").joinpath("templates", "report.css").read_text("utf-8")

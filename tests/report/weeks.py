@@ -186,6 +186,8 @@ def fill(database: Database, now: int = NOW) -> Weeks:
                     currency="GBP", signals=signals, value_micros=micros, last_event=65_536)  # fmt: skip
     weeks.count("rollups", minute=now - now % MINUTE - HOUR, destination="tiktok", name="Order Completed", verdict="accepted",
                 reason="", currency="GBP", signals=50, value_micros=3_110_500_000, latency_ms=0)  # fmt: skip
+    weeks.count("rollups", minute=now - now % MINUTE - HOUR, destination="tiktok", name="Order Completed", verdict="withheld",
+                reason="cancelled_before_sending", currency="GBP", signals=2, value_micros=80_250_000, latency_ms=0)  # fmt: skip
     weeks.count("marks", kind="library", source="web", name="analytics.js", value="4.2.0", at=now - 3 * DAY, event=65_536)
     weeks.count("marks", kind="revision", source="", name="", value="a1b2c3d4e5", at=now - 4 * DAY, event=0)
 

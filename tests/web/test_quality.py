@@ -135,6 +135,9 @@ def test_the_facts_are_the_same_in_parts_as_whole(database: Database) -> None:
     assert whole["accepted", "tiktok"] == 8 * 50
     assert len(facts.points) == 29
     assert sum("tiktok" in point.p95 for point in facts.points) == sum("tiktok" in point.scores for point in facts.points) == 8
+    assert [(each.destination, each.reason, each.signals, each.value) for each in facts.stopped] == [
+        ("tiktok", "cancelled_before_sending", 2, Decimal("80.25"))
+    ]
     (trial,) = [each for each in facts.trials if each.destination == "tiktok"]
     assert (trial.of_signals, trial.of_value) == (50, Decimal("3110.5"))
     assert facts.among == len(facts.latest) + 86 == 98
@@ -150,7 +153,15 @@ def test_a_look_at_quality_in_a_browser(busy: Running, page: Page) -> None:
     expect(page.get_by_role("heading", name="Quality")).to_be_visible()
     page.get_by_role("link", name="7d").click()
     expect(page.get_by_role("img", name="Match key score")).to_be_visible()
-    for heading in ("What to look at", "Value ledger", "Clocks", "Match keys", "Gates on trial", "After sending", "Rollouts"):
+    for heading in (
+        "What to look at",
+        "Value ledger",
+        "Clocks",
+        "Match keys",
+        "Gates on trial",
+        "Holds, and what came too late",
+        "Rollouts",
+    ):
         expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     test_browser.fits(page)
     test_browser.keep(page, "quality")

@@ -33,6 +33,13 @@ LEFT = frozenset({"accepted", "warned", "waiting", "refused", "unknown"})
 DUPLICATES = ("duplicate_message", "duplicate_order", "repeat", "other_source")
 """Reasons that say: this was told already."""
 
+STOPPED = {
+    "cancelled_before_sending": "cancelled before it was sent",
+    "refunded_before_sending": "refunded before it was sent",
+    "flagged_before_sending": "found to be fraudulent before it was sent",
+}
+"""Reasons of orders that went wrong in time: what a hold is for, in words."""
+
 AFTER = {
     "cancelled_after": "cancelled after it was sent",
     "refunded_after": "refunded after it was sent",
@@ -211,6 +218,35 @@ def noticed(connection: Connection, since: int, until: int, all_of: Passed, work
             )
         )
     return sorted(made, key=lambda each: (-each.value, -each.signals, each.destination, each.gate, each.name))
+
+
+class Stopped(Struct, frozen=True, kw_only=True):
+    """Purchases that never left because the order went wrong in time."""
+
+    destination: str
+    platform: str
+    reason: str
+    currency: str
+    signals: int
+    value: Decimal
+
+
+def stopped(connection: Connection, since: int, until: int, workspace: Workspace) -> list[Stopped]:
+    """What waiting saved in a period, by the minute's counters, the dearest first."""
+    made = [
+        Stopped(
+            destination=destination,
+            platform=title(destination, workspace),
+            reason=reason,
+            currency=currency,
+            signals=int(signals),
+            value=_money(units, millionths),
+        )
+        for destination, reason, currency, signals, units, millionths in connection.rows(
+            "report_stopped", since, until, list(STOPPED)
+        )
+    ]
+    return sorted(made, key=lambda each: (-each.value, -each.signals, each.reason, each.destination))
 
 
 class Clock(Struct, frozen=True, kw_only=True):

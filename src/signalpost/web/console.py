@@ -304,6 +304,7 @@ class Console:
             charts=quality.drawn(facts, self.workspace, self.zone),
             colours=quality.colours_of(self.workspace),
             platform=lambda name: report.title(name, self.workspace),
+            stopped=report.STOPPED,
             after=report.AFTER,
             heavy=report.HEAVY,
         )

@@ -63,6 +63,8 @@ class Quality(Struct, frozen=True, kw_only=True):
     at_stake: dict[str, Decimal]
     trials: list[report.Noticed]
     """What observing gates would have withheld."""
+    stopped: list[report.Stopped]
+    """What waiting saved."""
     after: list[report.Noticed]
     """What went back after it was sent."""
     clocks: list[report.Clock]
@@ -106,6 +108,7 @@ def quality(connection: Connection, workspace: Workspace, window: str, milliseco
         findings=kept,
         at_stake=report.at_stake(kept),
         trials=[each for each in notices if each.what == "observed"],
+        stopped=report.stopped(connection, hour, now, workspace),
         after=[each for each in notices if each.what in report.AFTER],
         clocks=report.told(report.together(times.values())),
         matched=report.matched(report.together(keys.values()), workspace),

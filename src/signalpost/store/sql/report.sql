@@ -58,3 +58,8 @@ GROUP BY 1, clock, name, bucket ORDER BY 1
 -- name: report_coverage_by
 SELECT hour - hour % ?, destination, name, keys, sum(signals) FROM coverage WHERE hour >= ? AND hour < ?
 GROUP BY 1, destination, name, keys ORDER BY 1
+
+-- name: report_stopped (by the minute's counters, for reasons)
+SELECT destination, reason, currency, sum(signals), sum(value_micros / 1000000), sum(value_micros % 1000000) FROM rollups
+WHERE minute >= ? AND minute < ? AND verdict = 'withheld' AND name = 'Order Completed' AND reason {in_texts}
+GROUP BY destination, reason, currency
