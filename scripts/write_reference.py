@@ -275,7 +275,7 @@ _OPEN = {
 _CONDITIONS = """\
 # The condition language
 
-<!-- Written by scripts/write_reference.py from src/signalpost/conditions.py and presets.py. -->
+<!-- Written by scripts/write_reference.py from src/signalpost/conditions/ and presets.py. -->
 
 A condition is what `when` of a gate and `where` of a derived event say. It is a mapping of paths; every line of it must hold.
 
