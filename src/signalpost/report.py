@@ -19,7 +19,7 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost import charts, findings, gates
+from signalpost import charts, findings, gates, masking
 from signalpost.config import Workspace
 from signalpost.store import findings as kept_findings
 from signalpost.store import report, story, views
@@ -420,7 +420,7 @@ def _volumes(cells: Collection[report.Verdicts], before: Iterable[report.Verdict
         Volume(
             destination=destination,
             platform=report.title(destination, workspace),
-            name=name,
+            name=masking.text(name),
             verdicts=verdicts,
             verdicts_before=then.get((destination, name), {}),
             mapped=(destination, name) in mapped,
@@ -553,27 +553,30 @@ def summary(made: Report) -> str:
     """What a person would tell of it in a minute."""
     if not made.events:
         return "Nothing arrived in this time."
+    names = destinations(made)
     said = [_said_of_orders(made)]
-    said += [_said_of_platform(each) for each in made.purchases if each.known.orders and each.currency == _main(made)]
+    said += [
+        _said_of_platform(names[each.destination], each)
+        for each in made.purchases
+        if each.known.orders and each.currency == _main(made)
+    ]
     if caught := sum(_most_by_destination(made.duplicates).values()):
         said.append(f"{words.count(caught, 'signal')} that had been told already {'was' if caught == 1 else 'were'} kept back.")
     dear = next((each for each in made.withheld if each.value), None)
     if dear is not None:
-        said.append(
-            f"The most value was withheld from {dear.platform}: {words.amounts(dear.value)}. The reason: {_begun(dear.sentence)}"
-        )
+        said.append(f"The most value was withheld from {names[dear.destination]}: {words.amounts(dear.value)}.")
+        said.append(f"The reason: {_begun(dear.sentence)}")
     trial = next((each for each in made.trials if each.share is not None), None)
     if trial is not None and trial.share is not None:
         rule = trial.gate.replace("_", " ")
-        of = "value" if trial.of_value > 0 else "signals"
-        said.append(f"The observing gate “{rule}” would withhold {words.percent(trial.share)} of {trial.platform}'s {of}.")
+        of, where = "value" if trial.of_value > 0 else "signals", names.get(trial.destination, trial.platform)
+        said.append(f"The observing gate “{rule}” would withhold {words.percent(trial.share)} of {where}'s {of}.")
     slow = max((each.clock for each in made.speeds if each.clock.clock == "accepted"), key=lambda clock: clock.p95, default=None)
     if slow is not None:
         held = next((each.clock for each in made.speeds if (each.clock.clock, each.clock.name) == ("held", slow.name)), None)
         hold = f", of which about {words.took(held.p50)} is your own hold" if held is not None and held.p50 else ""
-        said.append(
-            f"95 of 100 signals were accepted within {words.took(slow.p95)} at the slowest destination ({slow.name}){hold}."
-        )
+        where = names.get(slow.name, slow.name)
+        said.append(f"95 of 100 signals were accepted within {words.took(slow.p95)} at {where}, the slowest{hold}.")
     said.append(_said_of_findings(made))
     return " ".join(said)
 
@@ -606,8 +609,8 @@ def _in_words(value: Decimal, before: Decimal) -> str:
     return f", {words.percent(abs(moved))} {'more' if moved > 0 else 'less'} than in the time before"
 
 
-def _said_of_platform(each: Purchases) -> str:
-    accepted = f"{each.platform} has accepted {each.accepted.orders:,} of them"
+def _said_of_platform(name: str, each: Purchases) -> str:
+    accepted = f"{name} has accepted {each.accepted.orders:,} of them"
     if each.known.value > 0 and each.accepted.value > 0:
         accepted += f", {words.percent(each.accepted.value / each.known.value)} of that value"
     return f"{accepted}."

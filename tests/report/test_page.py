@@ -245,3 +245,27 @@ def test_the_page_goes_by_mail(tmp_path: Path, run: Run, mail: MailServer, webho
     assert done.returncode == 1
     assert "Not sent to hook: It answered 500." in done.stdout
     assert "geheim" not in done.stdout + done.stderr
+
+
+def test_two_accounts_on_one_platform_are_told_apart(tmp_path: Path) -> None:
+    """Where two destinations are of one platform, or one is no longer in the workspace file, each is named by its own name."""
+    database = Database(str(tmp_path / "signalpost.db"))
+    weeks.fill(database)
+    plain = weeks.workspace(database.address)
+    period = report.period_of_days(7, words.zone(plain.timezone), weeks.NOW + 60_000)
+    tiktok = plain.destinations["tiktok"]
+    for destinations, names in (
+        ({"tiktok": tiktok, "tiktok_eu": tiktok}, {"TikTok (tiktok)", "TikTok (tiktok_eu)", "pinterest"}),
+        ({}, {"tiktok", "pinterest"}),
+    ):
+        chosen = weeks.workspace(database.address, destinations=destinations)
+        made = database.look(
+            lambda connection, chosen=chosen: report.gather(connection, chosen, period, weeks.NOW + 60_000)  # type: ignore[misc]
+        )
+        assert set(report.destinations(made).values()) == names
+        text = " ".join(read(report.page(made)).text)
+        assert not [name for name in names if name not in text]
+        parts = {(each.destination, each.untold.orders) for each in made.purchases}
+        assert ("tiktok", 0) in parts
+        assert "tiktok_eu" not in destinations or ("tiktok_eu", made.known[0].orders) in parts
+    database.close()

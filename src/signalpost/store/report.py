@@ -54,8 +54,6 @@ ZERO = Decimal(0)
 HEAVY = 4
 """Match keys that weigh so much are worth a place on a page; the JSON has them all."""
 
-HOUR = 3_600_000
-
 _record = msgspec.json.Decoder(purchases.Record)
 
 
