@@ -589,7 +589,9 @@ def _main(made: Report) -> str:
 def _said_of_orders(made: Report) -> str:
     main = next((each for each in made.known if each.currency == _main(made)), None)
     if main is None:
-        return f"{words.count(made.events, 'event')} came in, and no order among them."
+        unvalued = sum(each.orders for each in made.known)
+        heard = f"{words.count(unvalued, 'order')}, none with a value" if unvalued else "no order"
+        return f"Signalpost heard of {words.count(made.events, 'event')} and of {heard}."
     others = [each for each in made.known if each.currency and each is not main and each.orders]
     also = f" (and {words.count(sum(each.orders for each in others), 'order')} in other currencies)" if others else ""
     change = _in_words(main.value, main.value_before)
@@ -625,7 +627,8 @@ def _said_of_findings(made: Report) -> str:
 
 
 def _begun(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
+    """A sentence or a condition in words as one of several sentences."""
+    return f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}."
 
 
 def _most_by_destination(kept: Iterable[Kept]) -> dict[str, int]:

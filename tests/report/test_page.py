@@ -134,6 +134,24 @@ def test_the_summary_says_the_week_in_plain_words(made: report.Report) -> None:
         assert part in made.summary
 
 
+def test_orders_without_a_value_are_orders(tmp_path: Path) -> None:
+    """Orders of which no source gave a value are told of as such, and no platform's share of nothing is."""
+    database = Database(str(tmp_path / "signalpost.db"))
+    shop = weeks.Weeks(database)
+    at = weeks.NOW - weeks.HOUR
+    number = shop.event("Order Completed", at, {"tiktok": ("withheld", "missing_value")}, order_id="N-1")
+    shop.order("N-1", number, purchases.Record(claims={"web": weeks.claim("web", number, at, None)}))
+    shop.write()
+    chosen = weeks.workspace(database.address)
+    period = report.period_of_days(1, words.zone(chosen.timezone), weeks.NOW)
+    made = database.look(lambda connection: report.gather(connection, chosen, period, weeks.NOW))
+    database.close()
+    assert made.summary.startswith("Signalpost heard of 1 event and of 1 order, none with a value. No finding is open.")
+    text = " ".join(read(report.page(made)).text)
+    assert "no value known" in text
+    assert "The purchase has no value the platform could learn from." in text
+
+
 def test_an_empty_database_says_what_to_do_next(tmp_path: Path) -> None:
     """Before the first event the page holds no figure, only what to do."""
     database = Database(str(tmp_path / "signalpost.db"))
