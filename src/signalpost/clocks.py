@@ -23,7 +23,10 @@ STEP = 1.2
 ERROR = (STEP - 1) / (STEP + 1)
 """The most that `value` and `quantile` are off, as a share of the exact time: 9.1 %."""
 
-ROUND = (1, 10, 100, SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 28 * DAY, 365 * DAY, 36_500 * DAY)
+ROUND = (
+    1, 10, 100, SECOND, 10 * SECOND, MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 28 * DAY,
+    365 * DAY, 36_500 * DAY,
+)  # fmt: skip
 """Times that are always bounds, because somebody asks for the share beyond them."""
 
 

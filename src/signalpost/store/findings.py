@@ -58,10 +58,15 @@ class Kept(Struct, frozen=True, kw_only=True):
 # ---- figures ---------------------------------------------------------------------------------------------------------------
 
 
+FOR_EVER = 2**62
+
+
 class Usual(Struct, frozen=True, kw_only=True):
     """The costly part of the figures, which changes slowly: worth keeping for some minutes."""
 
     week: tuple[Count, ...]
+    until: int
+    """Up to this minute (epoch ms); what came since is counted at each look."""
     since: int
     """When the week's counters begin (epoch ms); 0: there are none."""
     alarms: tuple[Alarm, ...]
@@ -69,9 +74,10 @@ class Usual(Struct, frozen=True, kw_only=True):
 
 def usual(connection: Connection, workspace: Workspace, now: int) -> Usual:
     """What is usual, and which match keys have dropped."""
-    since = now - DAYS * DAY
+    since, until = now - DAYS * DAY, now - now % MINUTE
     return Usual(
-        week=_counts(connection, since),
+        week=_counts(connection, since, until),
+        until=until,
         since=int(connection.rows("findings_counting_since", since)[0][0] or 0),
         alarms=tuple(quality.alarms(connection, workspace, now)),
     )
@@ -84,7 +90,7 @@ def gather(connection: Connection, workspace: Workspace, now: int, known: Usual 
     return Figures(
         now=now,
         day=_counts(connection, now - DAY) + waiting,
-        week=known.week + waiting,
+        week=known.week + _counts(connection, known.until) + waiting,
         since=known.since,
         orders=_orders(connection, then),
         notices=tuple(
@@ -104,12 +110,12 @@ def gather(connection: Connection, workspace: Workspace, now: int, known: Usual 
     )
 
 
-def _counts(connection: Connection, since: int) -> tuple[Count, ...]:
+def _counts(connection: Connection, since: int, until: int = FOR_EVER) -> tuple[Count, ...]:
     return tuple(
         [
             Count(destination, name, verdict, reason, currency, int(signals), int(micros))
-            for destination, name, verdict, reason, currency, signals, micros, _ in connection.rows(
-                "rollups_since", since - since % MINUTE
+            for destination, name, verdict, reason, currency, signals, micros in connection.rows(
+                "findings_counts", since - since % MINUTE, until
             )
         ]
     )

@@ -88,3 +88,7 @@ SELECT destination, name, keys, sum(signals) FROM coverage WHERE hour >= ? GROUP
 
 -- name: doctor_trials (oldest first)
 SELECT subject, note, at FROM audit WHERE what = 'send-test' ORDER BY id
+
+-- name: findings_counts (of the minutes from one to before another)
+SELECT destination, name, verdict, reason, currency, sum(signals), sum(CAST(value_micros AS {wide})) FROM rollups
+WHERE minute >= ? AND minute < ? GROUP BY destination, name, verdict, reason, currency
