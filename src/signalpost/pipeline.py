@@ -168,7 +168,9 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         order = orders.NO_ORDER
         told = Told(event, name, number, person, order, None, consent_of(said, person, plan))
     if plan.reached and person.id and not person.suppressed_at and (name in orderbook.NEWS or len(made.moved) > merged):
-        reach(told, work)
+        counts = plan.counted_source.get(PURCHASE, event.source)
+        if name != PURCHASE or event.source == counts:  # else the report that counts will bring it, with its own value
+            reach(told, work)
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -244,7 +246,7 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
     made.coverage[keys] = made.coverage.get(keys, 0) + 1
     hold = plan.holds.get(name) or plan.holds.get(told.origin, 0)
     if hold:
-        clock = ("held", route.name, clocks.bucket(hold))
+        clock = ("held", route.name, hold)
         made.clocks[clock] = made.clocks.get(clock, 0) + 1
     work.pending.append(Pending(route, signal, told.person.id, number, len(made.ledger), hold=hold, derived=bool(told.origin)))
     made.ledger.append(())
@@ -305,10 +307,11 @@ def own_gates(told: Told, signal: Signal, route: Route, work: Deciding) -> tuple
     for rule in rules:
         if not rule.test(looked_at):
             continue
+        reason, sentence = f"gate:{rule.name}", f"Your gate {rule.name}: {rule.sentence}."
         if not rule.observing:
-            return f"gate:{rule.name}", rule.sentence
+            return reason, sentence
         notice(work.made, route.name, "observed", rule.name, told.name, signal.order, told.number)
-        work.made.traces.append((told.number, route.name, work.made.now, "observed", f"gate:{rule.name}", rule.sentence, None))
+        work.made.traces.append((told.number, route.name, work.made.now, "observed", reason, sentence, None))
     return None
 
 

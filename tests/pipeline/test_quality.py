@@ -266,6 +266,20 @@ def test_derived_events_come_with_the_order_that_makes_them_true(database: Datab
     assert [body["properties"]["value"] for body in bodies(flow, "Second Purchase")] == [30.0]
 
 
+def test_derived_events_come_of_the_source_that_counts(database: Database) -> None:
+    """With `events.canonical` the other source's report of an order makes nothing true; the one that counts does, with its value."""
+    flow = Flow(database, replace(derived_workspace(), events={"canonical": {"Order Completed": "shop"}}))
+    _, web = bought("1001", total="120.00")
+    _, shop = bought("1001", total="100.00")
+    flow.append([("web", web)])
+    flow.process()
+    assert verdicts(flow, "First Purchase") == []
+
+    flow.append([("shop", {**shop, "messageId": "shop-1"})])
+    flow.process(now=NOW + MINUTE)
+    assert [body["properties"]["value"] for body in bodies(flow, "First Purchase")] == [100.0]
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_what_is_derived_of_an_order_is_held_and_stopped_with_it(database: Database, together: bool) -> None:
     """A derived event waits as long as the purchase it was made of, and a cancellation meanwhile stops both."""

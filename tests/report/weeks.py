@@ -162,7 +162,7 @@ def fill(database: Database, now: int = NOW) -> Weeks:
             for factor, many in ((1.0, 40), (1.3, 9), (2.0 + back % 3, 1)):
                 took = clocks.bucket(int(base * factor))
                 weeks.count("clocks", hour=hour, clock="accepted", name=destination, bucket=took, signals=many)
-            weeks.count("clocks", hour=hour, clock="held", name=destination, bucket=clocks.bucket(900_000), signals=50)
+            weeks.count("clocks", hour=hour, clock="held", name=destination, bucket=900_000, signals=50)
         for source, base in (("web", 800), ("shop", 5_400_000)):
             weeks.count("clocks", hour=hour, clock="source", name=source, bucket=clocks.bucket(base), signals=60)
         bits = coverage.KEYS

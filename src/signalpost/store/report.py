@@ -293,9 +293,9 @@ def told(found: Histograms) -> list[Clock]:
             clock=clock,
             name=name,
             signals=sum(histogram.values()),
-            p50=clocks.quantile(histogram, 0.5),
-            p95=clocks.quantile(histogram, 0.95),
-            p99=clocks.quantile(histogram, 0.99),
+            p50=clocks.quantile(histogram, 0.5, exact=clock == "held"),
+            p95=clocks.quantile(histogram, 0.95, exact=clock == "held"),
+            p99=clocks.quantile(histogram, 0.99, exact=clock == "held"),
             late=clocks.at_least(histogram, clocks.HOUR),
             ahead=clocks.ahead(histogram, clocks.MINUTE),
         )

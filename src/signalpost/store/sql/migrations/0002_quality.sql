@@ -19,7 +19,7 @@ CREATE TABLE notices (
     PRIMARY KEY (hour, destination, what, detail, name, currency)
 ) {without_rowid};
 
--- Histograms of how long things take, by hour: clocks.bucket -> how many.
+-- Histograms of how long things take, by hour: clocks.bucket (of holds the time itself) -> how many.
 CREATE TABLE clocks (
     hour         BIGINT NOT NULL,
     clock        TEXT NOT NULL,         -- source: event time to intake; accepted: intake to accepted; held: of that, our own hold
