@@ -94,7 +94,7 @@ def test_the_ledger_says_the_sentence_of_the_rule() -> None:
             expected = None
         assert (each.reason, each.verdict) == (expected, "withheld" if expected else "ready"), (destination, message_id)
     assert told["tiktok", "m1"].sentence == "Your gate zero_value: order value is 0 or less."
-    assert told["tiktok", "m10"].sentence.endswith("person's trait plan.name is gold.")
+    assert (told["tiktok", "m10"].sentence or "").endswith("person's trait plan.name is gold.")
 
 
 @given(st.lists(st.sampled_from(MESSAGES), max_size=12), st.lists(st.sampled_from(GATES), max_size=4, unique=True))

@@ -267,7 +267,7 @@ def test_derived_events_come_with_the_order_that_makes_them_true(database: Datab
 
 
 def test_derived_events_come_of_the_source_that_counts(database: Database) -> None:
-    """With `events.canonical` the other source's report of an order makes nothing true; the one that counts does, with its value."""
+    """With `events.canonical` the other source's report makes nothing true; the one that counts does, with its own value."""
     flow = Flow(database, replace(derived_workspace(), events={"canonical": {"Order Completed": "shop"}}))
     _, web = bought("1001", total="120.00")
     _, shop = bought("1001", total="100.00")
