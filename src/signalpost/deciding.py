@@ -50,6 +50,8 @@ class Deciding(Struct):
     made: Decision
     changed: dict[int, None] = field(default_factory=dict)
     """People whose records changed."""
+    taught: dict[int, None] = field(default_factory=dict)
+    """Those of them who can be recognised by more than before."""
     became: dict[int, int] = field(default_factory=dict)
     """Merged person -> who they are now."""
     pending: list[Pending] = field(default_factory=list)

@@ -265,7 +265,7 @@ def withheld(
     order: Order,
     counts: bool,
     paused: bool,
-    production: bool,
+    test: bool,
     allowed: bool,
     purchase: bool,
     duplicate_order: bool,
@@ -284,7 +284,7 @@ def withheld(
         return "suppressed_person"
     if not allowed:
         return "consent_denied"
-    if production and marked_test(event):
+    if test:
         return "test_order"
     if event.time > event.received_at + future_ms:
         return "in_future"

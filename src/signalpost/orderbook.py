@@ -39,10 +39,10 @@ def about(event: Event, name: str, order: Order, person: Person, number: int, wo
     if order.id is None or name not in NEWS or person.suppressed_at:
         return None
     known = _found(order.id, person.id, event.time, number, purchase=name == PURCHASE, work=work)
-    if not known.person and person.id:
-        known.person = person.id
     before = known.record
     known.record = _told(before, event, name, order, number)
+    if name == PURCHASE and not known.person and known.record.claims:
+        known.person = person.id
     if known.record is before and known.key in work.orders:
         return known
     work.orders[known.key] = known
@@ -70,7 +70,7 @@ def _found(order_id: str, person: int, time: int, number: int, *, purchase: bool
         if abs(time - known.time) < apart:
             return known
     key = f"{order_id}~{number}" if under else order_id
-    known = KnownOrder(key=key, order_id=order_id, person=person, event=number, time=time, sent={})
+    known = KnownOrder(key=key, order_id=order_id, person=0, event=number, time=time, sent={})
     under.append(known)
     return known
 

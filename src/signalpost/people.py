@@ -41,6 +41,8 @@ def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Decid
     if learned is not person:
         state.people[learned.id] = learned
         work.changed[learned.id] = None
+        if learned.keys is not person.keys:
+            work.taught[learned.id] = None
     return learned
 
 
@@ -51,19 +53,26 @@ def merge(one: Person, other: Person, why: str, event: int, work: Deciding) -> P
     work.made.merges.append((event, joined.id, loser.id, 1, why, loser, work.made.now))
     work.made.moved.append((joined.id, loser.id))
     work.became[loser.id] = joined.id
+    hand_over(loser, joined.id, work)
     for key, owner in work.state.owners.items():
         if owner == loser.id:
             work.state.owners[key] = joined.id
-    for under in work.state.orders.values():
-        for known in under:
-            if known.person == loser.id:
-                known.person = joined.id
     work.state.people[joined.id] = joined
     del work.state.people[loser.id]
-    work.changed[joined.id] = None
+    work.changed[joined.id] = work.taught[joined.id] = None
     if joined.suppressed_at:
         withdraw(joined.id, work)
     return joined
+
+
+def hand_over(person: Person, to: int, work: Deciding) -> None:
+    """What this person bought is somebody else's from here on, or (0) nobody's."""
+    for under in work.state.orders.values():
+        for known in under:
+            if known.person == person.id:
+                known.person = to
+    if person.orders:
+        work.made.handed.append((to, list(person.orders)))
 
 
 def withdraw(person: int, work: Deciding) -> None:
@@ -85,6 +94,7 @@ def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
         work.changed[person.id] = None
         return freed
     withdraw(person.id, work)
+    hand_over(person, 0, work)
     emptied = Person(id=person.id, created_at=person.created_at, suppressed_at=max(event.time, 1), derived=person.derived)
     if event.kind == "suppress":
         state.people[person.id] = emptied

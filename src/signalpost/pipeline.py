@@ -118,6 +118,7 @@ def decide(batch: Batch, state: State, plan: Plan, now: int) -> Decision:
     for pending in work.pending:
         render(pending, work)
     made.people = [state.people[person] for person in work.changed if person in state.people]
+    made.taught = [person for person in work.taught if person in state.people]
     made.orders = list(work.orders.values())
     for known in made.orders:
         known.person = work.now_known_as(known.person)
@@ -151,12 +152,13 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
             (number, key, event.kind, name, person.id, order.id, event.time, event.received_at, order.value_from or None)
         )
         known = None
-        if name in orderbook.NEWS and not (plan.production and gates.marked_test(event)):
+        test = plan.production and gates.marked_test(event)
+        if name in orderbook.NEWS and not test:
             known = orderbook.about(event, name, order, person, number, work)
             person = work.state.people.get(person.id, person)
         repeated = name in plan.repeats and person.id != 0 and repeats(event, name, order, person, work)
         person = work.state.people.get(person.id, person)
-        told = Told(event, name, number, person, order, known, consent_of(said, person, plan))
+        told = Told(event, name, number, person, order, known, consent_of(said, person, plan), test)
         for route in plan.routes:
             tell(told, route, "repeat" if repeated else None, work)
         for derived in plan.firsts.get(name, ()) if person.id and not person.suppressed_at and not repeated else ():
@@ -166,7 +168,7 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         row = (number, key, event.kind, name, person.id, None, event.time, event.received_at, NOTES.get(event.kind))
         made.events.append(row)
         order = orders.NO_ORDER
-        told = Told(event, name, number, person, order, None, consent_of(said, person, plan))
+        told = Told(event, name, number, person, order, None, consent_of(said, person, plan), test=False)
     if plan.reached and person.id and not person.suppressed_at and (name in orderbook.NEWS or len(made.moved) > merged):
         counts = plan.counted_source.get(PURCHASE, event.source)
         if name != PURCHASE or event.source == counts:  # else the report that counts will bring it, with its own value
@@ -185,6 +187,8 @@ class Told(Struct, frozen=True, gc=False):
     """The order it brings news of."""
     consent: tuple[bool, bool]
     """(advertising is allowed, data use is limited)."""
+    test: bool
+    """Marked as a test, in production."""
     origin: str = ""
     """For a derived event: the name of the event that made it, whose gates are its own too."""
 
@@ -221,6 +225,7 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
         route,
         plan,
         allowed=told.consent[0],
+        test=told.test,
         duplicate_order=purchase is not None and route.name in purchase.sent,
         now=made.now,
     )
@@ -253,9 +258,12 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
 
 
 def objection(
-    signal: Signal, route: Route, plan: Plan, *, allowed: bool, duplicate_order: bool, now: int
+    signal: Signal, route: Route, plan: Plan, *, allowed: bool, test: bool, duplicate_order: bool, now: int
 ) -> tuple[str, str | None] | None:
-    """Why this signal must not go to this destination: (reason, a sentence if the reason's own does not say it); None: it may."""
+    """Why this signal must not go to this destination: (reason, a sentence if the reason's own does not say it); None: it may.
+
+    `test`: it is marked as a test and the workspace is production.
+    """
     event, name = signal.event, signal.name
     source = plan.counted_source.get(name)
     reason = gates.withheld(
@@ -264,7 +272,7 @@ def objection(
         order=signal.order,
         counts=source is None or source == event.source,
         paused=route.paused,
-        production=plan.production,
+        test=test,
         allowed=allowed,
         purchase=name == PURCHASE,
         duplicate_order=duplicate_order,
@@ -415,7 +423,9 @@ def derive(name: str, told: Told, key: str | None, work: Deciding) -> None:
     note = f"{DERIVED_FROM}{told.number}"
     row = (number, f"{origin.source}:{origin.message_id}>{purchases.slug(name)}", "track", name, person.id, order.id, event.time)
     made.events.append((*row, event.received_at, note))
-    derived = Told(event, name, number, person, order, known, told.consent, origin=PURCHASE if key is not None else told.name)
+    derived = Told(
+        event, name, number, person, order, known, told.consent, told.test, origin=PURCHASE if key is not None else told.name
+    )
     for route in work.plan.routes:
         tell(derived, route, None, work)
 
@@ -568,7 +578,7 @@ def resolve(connection: Connection, plan: Plan, batch: Batch, now: int, marks: s
     if marks is not None:
         state.marks = marks
     made = decide(batch, state, plan, now)
-    known_before = [person.id for person in made.people if not _is_new(person.id, batch)]
+    known_before = [person for person in made.taught if not _is_new(person, batch)]
     moved = [loser for _, loser in made.moved]
     if known_before or moved:
         waiting = batches.waiting_of(connection, known_before + moved)

@@ -68,15 +68,14 @@ NOTHING = Record()
 
 def claim(event: Event, number: int, order: Order) -> Claim:
     """What this event says of its order; `number` is the event's id."""
-    properties = event.properties
+    said = event.properties
     money = orders.money
-    total, revenue, subtotal = money(properties, "total"), money(properties, "revenue"), money(properties, "subtotal")
-    tax, shipping, discount = money(properties, "tax"), money(properties, "shipping"), money(properties, "discount")
-    worth = money(properties, "value")
+    total, revenue, subtotal = money(said, "total"), money(said, "revenue"), money(said, "subtotal")
+    tax, shipping, discount, worth = money(said, "tax"), money(said, "shipping"), money(said, "discount"), money(said, "value")
     return Claim(
         source=event.source,
         event=number,
-        time=min(event.time, event.received_at),
+        time=event.time if event.time < event.received_at else event.received_at,  # noqa: FURB136 (min is slow)
         message_id=event.message_id,
         value=order.value,
         currency=order.currency,
@@ -89,9 +88,9 @@ def claim(event: Event, number: int, order: Order) -> Claim:
         shipping=shipping,
         discount=discount,
         worth=worth,
-        coupons=coupons(order.coupon),
+        coupons=coupons(order.coupon) if order.coupon else 0,
         items=tuple([(item.id, item.price, item.quantity) for item in order.items[:MOST_ITEMS]]),
-        tags=tags(properties.get("tags")),
+        tags=tags(said["tags"]) if "tags" in said else (),
     )
 
 

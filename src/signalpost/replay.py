@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost import identity, orderbook, orders, pipeline, vocabulary
+from signalpost import gates, identity, orderbook, orders, pipeline, vocabulary
 from signalpost.delivery import SAFETY
 from signalpost.events import Event, Order, Person, Signal
 from signalpost.orderbook import PURCHASE
@@ -127,7 +127,8 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
             limited=limited,
             test=route.test,
         )
-        if pipeline.objection(signal, route, plan, allowed=allowed, duplicate_order=False, now=now) is not None:
+        test = plan.production and gates.marked_test(event)
+        if pipeline.objection(signal, route, plan, allowed=allowed, test=test, duplicate_order=False, now=now) is not None:
             continue
         if not connection.run("ledger_reopen", candidate.event, route.name):
             continue

@@ -26,6 +26,7 @@ class KnownOrder(Struct, gc=False):
     key: str
     order_id: str
     person: int
+    """Who bought it, and remembers it; 0 until a purchase says so, or when they wish to be forgotten."""
     event: int
     """The first event that named it."""
     time: int
@@ -94,8 +95,12 @@ class Decision(Struct):
     merges: list[Row] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     """Records that changed."""
+    taught: list[int] = field(default_factory=list)
+    """Those of them with other match keys than before: their waiting signals are written anew."""
     moved: list[tuple[int, int]] = field(default_factory=list)
     """(winner, loser), in order."""
+    handed: list[tuple[int, list[str]]] = field(default_factory=list)
+    """(person, or 0; the orders that are theirs now), in order."""
     dropped: list[int] = field(default_factory=list)
     """People erased."""
     owners: dict[Identifier, int] = field(default_factory=dict)

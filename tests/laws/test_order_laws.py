@@ -139,3 +139,15 @@ def test_no_more_is_paid_back_than_was_paid(flow: Flow, history: list[Said], bat
         assert facts.lifetime_value >= 0
         assert facts.orders <= len(person.orders)
         assert [purchases.number(person, key) for _, key, _ in purchases.in_time(person)] == list(range(1, facts.orders + 1))
+
+
+@given(history=histories(), batch_of=st.integers(1, 9))
+def test_an_order_belongs_to_who_remembers_it(flow: Flow, history: list[Said], batch_of: int) -> None:
+    """An order's row names exactly the person who remembers it, through merges, suppression and erasure; else nobody."""
+    flow.run(history, batch_of=batch_of)
+
+    remembered = {}
+    for (body,) in flow.rows("SELECT record FROM people"):
+        person = msgspec.json.decode(bytes(body), type=Person)
+        remembered |= dict.fromkeys(person.orders, person.id)
+    assert remembered == {key: person for key, person in flow.rows("SELECT key, person FROM orders") if person}

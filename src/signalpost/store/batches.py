@@ -167,9 +167,11 @@ def commit(connection: Connection, made: Decision) -> None:
             _withheld_after_all(connection, made, row, reason)
         connection.run("outbox_withdraw_later", person)
     for winner, loser in made.moved:
-        for statement in ("identifiers_move", "orders_move", "outbox_move"):
+        for statement in ("identifiers_move", "outbox_move"):
             connection.run(statement, winner, loser)
         connection.run("person_drop", loser)
+    for person, keys in made.handed:
+        connection.run("orders_hand", person, keys)
     for person in made.dropped:
         connection.run("identifiers_drop", person)
         connection.run("person_drop", person)

@@ -92,8 +92,8 @@ SELECT key, order_id, person, event, time, sent, record FROM orders WHERE order_
 INSERT INTO orders (key, order_id, person, event, time, sent, record) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET sent = excluded.sent, person = excluded.person, record = excluded.record
 
--- name: orders_move
-UPDATE orders SET person = ? WHERE person = ?
+-- name: orders_hand (to another person, or to nobody)
+UPDATE orders SET person = ? WHERE key {in_texts}
 
 -- name: ledger_add
 INSERT INTO ledger (event, destination, verdict, reason, sentence, platform_event, platform_id, value, currency, decided_at)

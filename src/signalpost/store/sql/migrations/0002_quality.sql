@@ -2,7 +2,6 @@
 
 -- purchases.Record as JSON: claims of each source, refunds, cancellation, fraud flag, pixel. NULL: from before this version.
 ALTER TABLE orders ADD COLUMN record {bytes};
-CREATE INDEX orders_person ON orders (person);
 CREATE INDEX orders_event ON orders (event);
 
 -- What is counted beside verdicts, by hour: what an observing gate would have withheld, orders paid back after they were sent.
