@@ -162,7 +162,7 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         for route in plan.routes:
             tell(told, route, "repeat" if repeated else None, work)
         for derived in plan.firsts.get(name, ()) if person.id and not person.suppressed_at and not repeated else ():
-            if derived.name not in person.derived and (derived.test is None or derived.test(subject(told, order, work))):
+            if derived.name not in person.derived and (derived.test is None or derived.test(subject(told, work))):
                 derive(derived.name, told, None, work)
     else:
         row = (number, key, event.kind, name, person.id, None, event.time, event.received_at, NOTES.get(event.kind))
@@ -191,6 +191,8 @@ class Told(Struct, frozen=True, gc=False):
     """Marked as a test, in production."""
     origin: str = ""
     """For a derived event: the name of the event that made it, whose gates are its own too."""
+    answers: dict[str, bool] = {}
+    """Gate -> whether its condition holds: each is asked once, for all destinations."""
 
 
 def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
@@ -311,9 +313,14 @@ def own_gates(told: Told, signal: Signal, route: Route, work: Deciding) -> tuple
         rules += tuple(rule for rule in work.plan.rules_at(route, told.origin) if rule not in rules and not rule.observing)
     if not rules:
         return None
-    looked_at = subject(told, signal.order, work)
+    looked_at = None
     for rule in rules:
-        if not rule.test(looked_at):
+        holds = told.answers.get(rule.name)
+        if holds is None:
+            if looked_at is None:
+                looked_at = subject(told, work)
+            holds = told.answers[rule.name] = rule.test(looked_at)
+        if not holds:
             continue
         reason, sentence = f"gate:{rule.name}", f"Your gate {rule.name}: {rule.sentence}."
         if not rule.observing:
@@ -323,16 +330,18 @@ def own_gates(told: Told, signal: Signal, route: Route, work: Deciding) -> tuple
     return None
 
 
-def subject(told: Told, order: Order, work: Deciding) -> conditions.Subject:
+def subject(told: Told, work: Deciding) -> conditions.Subject:
     """What conditions may ask of."""
-    known, person = told.known, told.person
+    known, person, order, event = told.known, told.person, told.order, told.event
+    said = None if known is None else known.record.claims.get(event.source)
+    own = said if said is not None and said.event == told.number else None
     return conditions.Subject(
         name=told.name,
-        event=told.event,
+        event=event,
         order=order,
         person=person,
         now=work.made.now,
-        claim=cache(lambda: purchases.claim(told.event, told.number, order)),
+        claim=lambda: own or purchases.claim(event, told.number, order),
         facts=cache(lambda: purchases.facts(person)),
         number=lambda: None if known is None else purchases.number(person, known.key),
         record=None if known is None else known.record,
@@ -393,7 +402,7 @@ def reach(told: Told, work: Deciding) -> None:
         if rule.name in person.derived:
             continue
         key = purchases.reached(rule, person)
-        if key is not None and (test is None or test(subject(told, told.order, work))):
+        if key is not None and (test is None or test(subject(told, work))):
             derive(rule.name, told, key, work)
 
 
