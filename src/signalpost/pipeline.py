@@ -448,16 +448,16 @@ def watch(event: Event, name: str, number: int, work: Deciding) -> None:
     clock = ("source", source, clocks.bucket(event.received_at - event.time))
     made.clocks[clock] = made.clocks.get(clock, 0) + 1
     library, page = event.context.get("library"), event.context.get("page")
-    version = (library.get("name"), library.get("version")) if library.__class__ is dict else None
+    version = f"{library.get('name')} {library.get('version')}" if library.__class__ is dict else ""
     host = landing_host(page.get("url")) if page.__class__ is dict else ""
     # One look for all of it: nearly every event looks like one before it.
-    looks = (source, name, host, str(version), *event.properties)
+    looks = (source, name, host, version, *event.properties)
     if looks in known:
         return
     known.add(looks)
     found = [("property", source, name, each) for each in event.properties]
-    if version is not None:
-        found.append(("library", source, str(version[0] or ""), str(version[1] or "")))
+    if library.__class__ is dict:
+        found.append(("library", source, str(library.get("name") or ""), str(library.get("version") or "")))
     if host:
         found.append(("host", source, "", host))
     for mark in found:
@@ -468,9 +468,9 @@ def watch(event: Event, name: str, number: int, work: Deciding) -> None:
 
 def landing_host(url: Any) -> str:
     """The host of a page's address, in lower case; empty when there is none."""
-    if not isinstance(url, str) or "://" not in url:
+    if not isinstance(url, str):
         return ""
-    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
+    return url[:300].partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
 
 
 # ---- which id ------------------------------------------------------------------------------------------------------------
