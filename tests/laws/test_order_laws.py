@@ -146,7 +146,7 @@ def test_an_order_belongs_to_who_remembers_it(flow: Flow, history: list[Said], b
     """An order's row names exactly the person who remembers it, through merges, suppression and erasure; else nobody."""
     flow.run(history, batch_of=batch_of)
 
-    remembered = {}
+    remembered: dict[str, int] = {}
     for (body,) in flow.rows("SELECT record FROM people"):
         person = msgspec.json.decode(bytes(body), type=Person)
         remembered |= dict.fromkeys(person.orders, person.id)

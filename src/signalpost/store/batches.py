@@ -116,6 +116,10 @@ def gather(connection: Connection, message_keys: list[str], identifiers: list[Id
         for key, person in connection.rows("identifiers_owned", list(by_text)):
             state.owners[by_text[key]] = person
     state.people = people(connection, list((buyers | set(state.owners.values())) - {0}))
+    for under in state.orders.values():
+        for known in under:
+            if known.person not in state.people:
+                known.person = 0  # pruned since, or merged before people remembered their orders
     return state
 
 
