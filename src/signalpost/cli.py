@@ -42,7 +42,7 @@ _Usage: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ 
 def main() -> None:
     """Run the command line; the one place where errors become sentences and exit codes."""
     try:
-        code = application(prog_name="signalpost", standalone_mode=False)
+        code = application(cli_report.with_its_week(sys.argv[1:]), prog_name="signalpost", standalone_mode=False)
     except _Usage as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "signalpost"

@@ -17,9 +17,23 @@ from signalpost.store import report as figures
 from signalpost.store.database import Database
 
 
+def with_its_week(arguments: list[str]) -> list[str]:
+    """The command line with `report --week`, which names no week, as what it means: the last seven days."""
+    if arguments[:1] != ["report"] or "--week" not in arguments:
+        return arguments
+    at = arguments.index("--week")
+    named = arguments[at + 1 : at + 2]
+    if named and not named[0].startswith("-") and not named[0].endswith((".yaml", ".yml")):
+        return arguments
+    return [*arguments[:at], "--days", "7", *arguments[at + 1 :]]
+
+
 def report_week(
     file: File = Path(config.FILE),
-    week: Annotated[str | None, typer.Option(metavar="WEEK", help="An ISO week such as 2026-W47, or `this` or `last`.")] = None,
+    week: Annotated[
+        str | None,
+        typer.Option(metavar="WEEK", help="An ISO week such as 2026-W47, or `this` or `last`; alone, the last seven days."),
+    ] = None,
     days: Annotated[
         int | None, typer.Option(min=1, max=report.MOST_DAYS, help="The last days, today among them; 7 without either option.")
     ] = None,

@@ -140,7 +140,7 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
             withhold(made, number, route, name, None, orders.NO_ORDER, "duplicate_message")
         return
     if is_signal:
-        watch(event, name, number, work)
+        note_arrival(event, name, number, work)
     if event.received_at < event.time <= event.received_at + PRESENT:
         event = replace(event, time=event.received_at)
     said = said_by(event, plan)
@@ -442,7 +442,7 @@ def derive(name: str, told: Told, key: str | None, work: Deciding) -> None:
 # ---- what is counted of it ---------------------------------------------------------------------------------------------------
 
 
-def watch(event: Event, name: str, number: int, work: Deciding) -> None:
+def note_arrival(event: Event, name: str, number: int, work: Deciding) -> None:
     """The clock of its source, and what it shows for what may be the first time: client version, host, properties."""
     made, known, source = work.made, work.state.marks, event.source
     clock = ("source", source, clocks.bucket(event.received_at - event.time))

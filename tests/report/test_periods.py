@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalpost import report
+from signalpost import cli_report, report
 
 ZONES = ("UTC", "Europe/London", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "Australia/Lord_Howe", "America/Sao_Paulo")
 YEAR = 365 * 86_400_000
@@ -83,3 +83,21 @@ def test_this_and_last_week() -> None:
     assert (this.title, last.title) == ("Week 47 of 2026", "Week 46 of 2026")
     assert last.until == this.since
     assert report.dates(last) == "9–15 November 2026"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["report", "--week"], ["report", "--days", "7"]),
+        (["report", "shop.yaml", "--week", "--json"], ["report", "shop.yaml", "--days", "7", "--json"]),
+        (["report", "--week", "shop.yaml"], ["report", "--days", "7", "shop.yaml"]),
+        (["report", "--week", "last"], ["report", "--week", "last"]),
+        (["report", "--week", "2026-W47"], ["report", "--week", "2026-W47"]),
+        (["report", "--week", "soon"], ["report", "--week", "soon"]),
+        (["findings", "--week"], ["findings", "--week"]),
+        ([], []),
+    ],
+)
+def test_a_week_without_a_name_is_the_last_seven_days(given: list[str], meant: list[str]) -> None:
+    """`signalpost report --week` needs no week's name; whoever names one gets that one."""
+    assert cli_report.with_its_week(given) == meant
