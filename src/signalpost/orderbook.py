@@ -13,7 +13,7 @@ from signalpost.deciding import Deciding, micros
 from signalpost.events import Event, Order, Person
 from signalpost.plan import Plan
 from signalpost.purchases import Record
-from signalpost.state import Back, KnownOrder
+from signalpost.state import Back, Gone, KnownOrder
 
 PURCHASE, REFUND, CANCELLATION, FLAG, PIXEL = (
     "Order Completed",
@@ -127,11 +127,11 @@ def _take_back(known: KnownOrder, before: Record, name: str, work: Deciding) -> 
         for pending in waiting.values():
             pending.withdrawn = pending.withdrawn or reason
         if plan.reached or plan.firsts:
-            made.gone[known.order_id] = reason
+            made.stops.append(Gone(known.order_id, reason))
     for destination, event in known.sent.items():
         route = next((route for route in plan.routes if route.name == destination), None)
         if route is not None and (reason is None or (destination, event) not in waiting):
-            made.back.append(
+            (made.back if reason is None else made.stops).append(
                 Back(
                     event=event,
                     destination=destination,

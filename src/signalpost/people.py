@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from signalpost import identity
 from signalpost.deciding import Arrived, Deciding
 from signalpost.events import Event, Person
+from signalpost.state import Withdrawn
 
 
 def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Deciding) -> Person:
@@ -77,12 +78,11 @@ def hand_over(person: Person, to: int, work: Deciding) -> None:
 
 def withdraw(person: int, work: Deciding) -> None:
     """Nothing of this person may leave: neither what this batch made nor what waits, also of those merged into them so far."""
-    work.made.withdrawn += [
-        (each, "suppressed_person") for each in (person, *(one for one in work.became if work.now_known_as(one) == person))
-    ]
+    before = (person, *(one for one in work.became if work.now_known_as(one) == person))
+    work.made.stops += [Withdrawn(each, "suppressed_person") for each in before]
     for pending in work.pending:
         if work.now_known_as(pending.person) == person:
-            pending.withdrawn = "suppressed_person"
+            pending.withdrawn = pending.withdrawn or "suppressed_person"
 
 
 def exercise_right(person: Person, event: Event, work: Deciding) -> Person:

@@ -417,7 +417,7 @@ def derive(name: str, told: Told, key: str | None, work: Deciding) -> None:
     number = (position << PLACES) + LAST_PLACE - work.derived.get(position, 0)
     work.derived[position] = work.derived.get(position, 0) + 1
     person = work.state.people.get(told.person.id, told.person)
-    work.state.people[person.id] = person = replace(person, derived={**person.derived, name: number})
+    work.state.people[person.id] = person = replace(person, derived={**person.derived, name: told.number})
     work.changed[person.id] = None
     order, known = told.order, told.known
     if key is None or (known is not None and known.key == key and told.name == PURCHASE):

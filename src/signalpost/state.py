@@ -61,6 +61,21 @@ class Waiting(Struct, frozen=True, gc=False):
     body: bytes
 
 
+class Withdrawn(Struct, frozen=True, gc=False):
+    """A person of whom nothing may leave: their waiting signals are withheld."""
+
+    person: int
+    """As they were known before the batch's merges."""
+    reason: str
+
+
+class Gone(Struct, frozen=True, gc=False):
+    """An order of which nothing is left: what was derived of it and waits is withheld."""
+
+    order_id: str
+    reason: str
+
+
 class Back(Struct, frozen=True, kw_only=True, gc=False):
     """An order that was sent, or waits to be, is called off, paid back or found to be fraudulent.
 
@@ -106,11 +121,10 @@ class Decision(Struct):
     owners: dict[Identifier, int] = field(default_factory=dict)
     """Identifiers set, after the moves and drops."""
     orders: list[KnownOrder] = field(default_factory=list)
-    withdrawn: list[tuple[int, str]] = field(default_factory=list)
-    """(person, reason): their waiting signals are withheld."""
+    stops: list[Withdrawn | Gone | Back] = field(default_factory=list)
+    """What is withheld of that which waited before this batch, in the order in which it was said: the first reason counts."""
     back: list[Back] = field(default_factory=list)
-    gone: dict[str, str] = field(default_factory=dict)
-    """Order id -> the reason for which what was derived of it is stopped, where it still waits."""
+    """What went back of orders in part, which stops nothing."""
     enriched: list[tuple[int, bytes]] = field(default_factory=list)
     """(outbox row, better body)."""
     counts: dict[tuple[str, ...], list[int]] = field(default_factory=dict)

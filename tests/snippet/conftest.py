@@ -56,7 +56,7 @@ class Site:
         self.url = f"http://localhost:{self.server.server_port}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """The shop's web server."""
     made = Site()
@@ -68,9 +68,9 @@ def site() -> Iterator[Site]:
     made.server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, once."""
+    """Chromium, once a file: while it is open no other test may run an event loop."""
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened

@@ -10,7 +10,7 @@ from signalpost.errors import StoreError
 from signalpost.events import Identifier, Person
 from signalpost.purchases import NOTHING, Record
 from signalpost.sources import Received
-from signalpost.state import SLOTS, Back, Decision, KnownOrder, State, Waiting
+from signalpost.state import SLOTS, Back, Decision, Gone, KnownOrder, State, Waiting, Withdrawn
 from signalpost.store.database import Connection, Row
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -166,10 +166,8 @@ def commit(connection: Connection, made: Decision) -> None:
         connection.run_many("event_add", made.events)
     if made.refusals:
         connection.run_many("refusal_add", made.refusals)
-    for person, reason in made.withdrawn:
-        for row in connection.rows("outbox_withdraw", person):
-            _withheld_after_all(connection, made, row, reason)
-        connection.run("outbox_withdraw_later", person)
+    for stop in made.stops:
+        _stop(connection, made, stop)
     for winner, loser in made.moved:
         for statement in ("identifiers_move", "outbox_move"):
             connection.run(statement, winner, loser)
@@ -209,15 +207,26 @@ def commit(connection: Connection, made: Decision) -> None:
         connection.run_many("trace_add", made.traces)
     for back in made.back:
         take_back(connection, made, back)
-    for order_id, reason in made.gone.items():
-        for row in connection.rows("outbox_stop_derived", order_id):
-            _withheld_after_all(connection, made, row, reason)
     count(connection, made.now, made.counts)
     note(connection, made)
 
 
 def _sent(order: KnownOrder) -> str:
     return " ".join(f"{destination}:{event}" for destination, event in sorted(order.sent.items()))
+
+
+def _stop(connection: Connection, made: Decision, stop: Withdrawn | Gone | Back) -> None:
+    """Withhold what waits of a person, of an order, or of what was derived of one."""
+    if isinstance(stop, Back):
+        take_back(connection, made, stop)
+        return
+    if isinstance(stop, Gone):
+        rows = connection.rows("outbox_stop_derived", stop.order_id)
+    else:
+        rows = connection.rows("outbox_withdraw", stop.person)
+        connection.run("outbox_withdraw_later", stop.person)
+    for row in rows:
+        _withheld_after_all(connection, made, row, stop.reason)
 
 
 def _withheld_after_all(connection: Connection, made: Decision, row: Row, reason: str) -> None:
