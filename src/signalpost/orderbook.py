@@ -41,12 +41,11 @@ def about(event: Event, name: str, order: Order, person: Person, number: int, wo
     known = _found(order.id, person.id, event.time, number, purchase=name == PURCHASE, work=work)
     before = known.record
     known.record = _told(before, event, name, order, number)
-    if name == PURCHASE and not known.person and known.record.claims:
+    bought = name == PURCHASE and not known.person and bool(known.record.claims)
+    if bought:
         known.person = person.id
-    if known.record is before and known.key in work.orders:
-        return known
     work.orders[known.key] = known
-    if known.record is not before:
+    if known.record is not before or bought:
         remember(known, work)
         if name in STOPS:
             _take_back(known, before, name, work)
