@@ -169,9 +169,10 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         made.events.append(row)
         order = orders.NO_ORDER
         told = Told(event, name, number, person, order, None, consent_of(said, person, plan), test=False)
-    if plan.reached and person.id and not person.suppressed_at and (name in orderbook.NEWS or len(made.moved) > merged):
-        counts = plan.counted_source.get(PURCHASE, event.source)
-        if name != PURCHASE or event.source == counts:  # else the report that counts will bring it, with its own value
+    if plan.reached and person.id and not person.suppressed_at:
+        # A report of the order that does not count makes nothing true: the one that does will, with its own value.
+        counts = name == PURCHASE and event.source == plan.counted_source.get(PURCHASE, event.source)
+        if counts or len(made.moved) > merged:
             reach(told, work)
 
 

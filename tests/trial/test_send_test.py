@@ -143,7 +143,7 @@ def test_a_rule_that_holds_the_purchase_back_fails_the_test(send: Send, platform
     )
     (passed, sentence) = found(answer, "Order Completed")["sent at all"]
     assert passed is False
-    assert sentence == "It is withheld (gate:big_orders): order value is above 50."
+    assert sentence == "It is withheld (gate:big_orders): Your gate big_orders: order value is above 50."
     assert found(answer, "Product Added")["sent at all"][0] is None
     assert answer["sent"] == []
     assert 0 == uncounted(platforms, "pinterest", event="checkout")["tested"]
