@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from signalpost.errors import StoreError
 from signalpost.events import Identifier, Person
@@ -162,6 +163,10 @@ def commit(connection: Connection, made: Decision) -> None:
     and people move before identifiers are set."""
     if connection.run("backlog_claim", made.positions) != len(made.positions):
         raise StoreError("Another process has taken these requests through the pipeline already.")
+    if made.stops or made.back:  # what they stop or find sent is counted here, on a copy: a commit may be tried again
+        counts = {key: [*counter] for key, counter in made.counts.items()}
+        notices = {key: [*counter] for key, counter in made.notices.items()}
+        made = replace(made, counts=counts, notices=notices)
     if made.events:
         connection.run_many("event_add", made.events)
     if made.refusals:
