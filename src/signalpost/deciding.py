@@ -8,10 +8,7 @@ from msgspec import Struct, field
 
 from signalpost.events import Event, Identifier, Order, Signal
 from signalpost.plan import Plan, Route
-from signalpost.state import Decision, KnownOrder, Row, State
-
-PLACES = 16
-"""An event's id is its journal position shifted by this many bits, plus its place in the request."""
+from signalpost.state import PLACES, Decision, KnownOrder, Row, State
 
 LAST_PLACE = (1 << PLACES) - 1
 """Derived events take their places from here downwards; no request has so many messages."""

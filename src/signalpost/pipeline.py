@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from signalpost import clocks, conditions, coverage, gates, identity, orderbook, orders, purchases, sources, vocabulary
 from signalpost.deciding import (
     LAST_PLACE,
-    PLACES,
     Arrived,
     Deciding,
     Pending,
@@ -34,7 +33,7 @@ from signalpost.orderbook import PURCHASE
 from signalpost.people import person_of
 from signalpost.plan import Plan, Route, plan
 from signalpost.sources import Reading, Received, Refusal
-from signalpost.state import SLOTS, Decision, KnownOrder, State, Waiting
+from signalpost.state import PLACES, SLOTS, Decision, KnownOrder, State, Waiting
 from signalpost.store import batches, rollouts
 from signalpost.store.database import Connection
 

@@ -113,7 +113,7 @@ def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, 
         person_id, person = _person(connection, int(known[0][4]), event, said)
         if person is None:
             continue  # erased: nothing about them may leave
-        order = _order(connection, candidate, event, known[0][5], plan)
+        order = _order(connection, candidate, event, known[0][5], route, plan)
         if candidate.name == PURCHASE and orderbook.called_off(_known_order(connection, order, candidate), plan) is not None:
             continue  # cancelled, paid back or flagged since then
         allowed, limited = _consent(said, person, plan)
@@ -187,14 +187,15 @@ def _consent(said: Mapping[str, bool], person: Person, plan: pipeline.Plan) -> t
     return allowed, then[1] or since[1]
 
 
-def _order(connection: Connection, candidate: Candidate, event: Event, order_id: str | None, plan: pipeline.Plan) -> Order:
+def _order(
+    connection: Connection, candidate: Candidate, event: Event, order_id: str | None, route: pipeline.Route, plan: pipeline.Plan
+) -> Order:
     """The commerce of an event; of one derived of an order that is not the event's own, what the ledger has of it."""
     order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
     if order_id != order.id:
         row = next(row for row in connection.rows("ledger_of", candidate.event) if row[0] == candidate.destination)
         value = None if row[6] is None else Decimal(row[6])
         order = Order(id=order_id, value=value, currency=row[7] or plan.workspace.currency)
-    route = next(route for route in plan.routes if route.name == candidate.destination)
     return orderbook.moved_money(order, route.platform.currencies, plan)
 
 

@@ -14,7 +14,6 @@ from decimal import Decimal
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
@@ -649,28 +648,9 @@ COLOURS = ("a", "b", "c", "d")
 
 def page(made: Report) -> str:
     """The report as one HTML file."""
-    zone = words.zone(made.timezone)
-    environment = Environment(
-        loader=PackageLoader("signalpost.web", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        time=lambda at: words.time_tag(at, zone),
-        took=words.took,
-        number=words.number,
-        count=words.count,
-        prose=words.prose,
-        percent=words.percent,
-        amounts=words.amounts,
-    )
+    environment = words.environment(words.zone(made.timezone))
     environment.globals.update(
-        money=words.money,
-        total=words.total,
         change=words.change,
-        share=words.share,
         dates=dates,
         day=_weekday,
         after=report.AFTER,

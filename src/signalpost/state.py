@@ -16,6 +16,9 @@ from signalpost.purchases import NOTHING, Record
 
 Row = tuple[Any, ...]
 
+PLACES = 16
+"""An event's id is its journal position shifted by this many bits, plus its place in the request."""
+
 SLOTS = 64
 """Destinations a workspace may have; a signal's id is its event's id times this, plus the destination's slot."""
 

@@ -18,11 +18,9 @@ from signalpost import gates, mapping, masking, orders, sources
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
 from signalpost.events import Event, Order, Person, Signal
+from signalpost.state import PLACES as PLACES  # noqa: PLC0414 (named as its own, for who reads stories by number)
 from signalpost.store import batches
 from signalpost.store.database import Connection, Row
-
-PLACES = 16
-"""Bits of an event's id below its journal position (`pipeline.PLACES`)."""
 
 LATEST = 20_000
 """Ledger rows that a filtered list looks through, newest first."""

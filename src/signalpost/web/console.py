@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import structlog
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -185,34 +185,18 @@ class Console:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.database.look, work)
 
     def _environment(self) -> Environment:
-        environment = Environment(
-            loader=PackageLoader("signalpost.web", "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        environment = words.environment(self.zone)
         environment.filters.update(
-            time=lambda at: words.time_tag(at, self.zone),
             exact_time=lambda at: words.time_tag(at, self.zone, exact=True),
-            took=words.took,
-            number=words.number,
-            count=words.count,
             pretty=words.pretty,
-            prose=words.prose,
             alike=words.alike,
-            percent=words.percent,
             told_alike=quality.told_alike,
-            amounts=words.amounts,
         )
         environment.globals.update(
             workspace=self.workspace,
             verdict_names=words.VERDICTS,
             telling=words.TELLING,
             window_names=WINDOW_NAMES,
-            money=words.money,
-            total=words.total,
-            share=words.share,
             asset=_assets(),
             link=_link,
             event_names=tuple(vocabulary.CANONICAL_EVENTS),

@@ -9,6 +9,7 @@ from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from signalpost.iso import minor_units
@@ -153,3 +154,25 @@ def percentile(values: list[int], part: float) -> int | None:
         return None
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, int(part * len(ordered) + 0.999999) - 1))]
+
+
+def environment(place: ZoneInfo) -> Environment:
+    """The templates, with the words that every page and the report write by; times in the workspace's zone."""
+    made = Environment(
+        loader=PackageLoader("signalpost.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        time=lambda at: time_tag(at, place),
+        took=took,
+        number=number,
+        count=count,
+        prose=prose,
+        percent=percent,
+        amounts=amounts,
+    )
+    made.globals.update(money=money, total=total, share=share)
+    return made
