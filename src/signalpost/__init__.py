@@ -9,6 +9,8 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     options        the workspace file's options, each with its sentence
     marked         a YAML file read with its lines, so that a mistake has a place
     conditions     one language for rules: checked, printed as a sentence, compiled
+    facts          what is computed of a person's orders
+    segments       one rule over a person's history: sentence, live membership, SQL
     presets        gates that an operator switches on by name
     config         the workspace file, read and checked
     neighbours     the workspace files beside this one, and what test and production must not share
@@ -23,6 +25,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     destinations   one file per platform
     delivery       batches, back-off, breaker: decisions only
     rollout        in which stage a destination is, and when the next begins
+    audiences      whom an audience wants, and what to add and remove where
     coverage       which match keys signals carry, and an alarm when they drop
     clocks         how long things take
     doubles        pixel beside server: what a platform makes of an order told twice
@@ -34,19 +37,25 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     deciding       a batch half decided, and the rows written of it
     people         whose an event is, within a batch
     orderbook      which order an event is about, within a batch
+    memberships    which segments people are in, within a batch
     pipeline       gather, decide, commit: the whole way of an event
+    backfill       new rules brought up to date beside the flow
     processing     the pipeline's loop, in a process of its own
     views          what the platforms say they received
+    valuing        bounds of value tiers, computed over everybody
+    lift           what an audience brings, against people held out
     alerts         findings told to people
     doctor         both platforms' checklists as live checks
     watch          findings, alerts, rollouts and views, in a loop
     worker         what runs beside the web server: processing, senders, pruning
+    syncing        keeps audiences on the platforms as they should be
     charts         charts as SVG, drawn on the server
     web            intake, console
     serve          all of it with one command
     report         the week on one page for the paid team
     replay         sending again what was refused or never answered
     trial          a test person's cart and purchase to a platform, held against what was promised
+    previews       a rule asked of history before it is a segment
     starter        a first workspace file
     platforms      strict emulators of the two platforms
     samples        a real shop's year, for the demo and the tests
@@ -60,6 +69,8 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     cli_quality    its commands about the quality of signals
     cli_report     its command that writes the report
     cli_rollout    its commands about staged rollouts
+    cli_segments   its commands about segments
+    cli_audiences  its commands about audiences
     cli_alerts     its command that tries the addresses of alerts
     cli_say        how they all speak
 """

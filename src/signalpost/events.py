@@ -179,6 +179,16 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was lately counted once -> when: event and product, for `repeats` of the workspace file."""
     given: dict[str, tuple[Any, int]] = {}
     """Traits that a rule of the workspace reads -> (value, when heard)."""
+    memory: dict[str, tuple[int, ...]] = {}
+    """Memory slot of a segment rule (`segments.live.Slot.key`) -> when it happened, oldest first."""
+    inside: dict[str, int] = {}
+    """Segments the person is in -> since when."""
+    due: dict[str, int] = {}
+    """Segment -> the next moment at which time alone may move the person in or out of it."""
+    looked_at: int = 0
+    """The latest moment at which membership was decided; the next one is never before it."""
+    forgotten: int = 0
+    """The event with which the person wished to be forgotten; what came before it is not remembered again."""
     keys: dict[str, Any] = {}
     """Match keys ready to send (normalised, hashed where hashed), by the names of `normalize.MATCH_KEYS`."""
 

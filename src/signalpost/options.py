@@ -22,6 +22,7 @@ Share = Annotated[str, Meta(extra={"is": "share"}, extra_json_schema={"examples"
 Amount = Annotated[str, Meta(extra={"is": "amount"}, extra_json_schema={"examples": ["300", "1.0842"]})]
 CurrencyCode = Annotated[str, Meta(extra={"is": "currency"})]
 Condition = Annotated[Any, Meta(extra={"is": "condition"})]
+Rule = Annotated[Any, Meta(extra={"is": "rule"})]
 
 
 UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
@@ -291,6 +292,85 @@ class Consent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unknown: Annotated[Literal["granted", "denied"], Meta(description="What it means when no path is present.")] = "granted"
 
 
+class Tiers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Segments that exclude one another, proved when the file is checked."""
+
+    of: Annotated[tuple[str, ...], Meta(description="The segments: nobody may be in two of them.")]
+    covering: Annotated[
+        str | None, Meta(description="A segment of which everybody must be in one of them: no gap between two tiers.")
+    ] = None
+
+
+class ValueTiers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """People in bands of a computed fact: a segment `<name>_<band>` for each."""
+
+    of: Annotated[
+        Literal["lifetime_value", "average_order_value", "orders"], Meta(description="The fact, over people who bought.")
+    ] = "lifetime_value"
+    names: Annotated[tuple[str, ...], Meta(description="The bands, lowest first.")]
+    bounds: Annotated[tuple[Amount, ...], Meta(description="Where each band but the first begins; or `quantiles` instead.")] = ()
+    quantiles: Annotated[
+        tuple[Share, ...], Meta(description="The share of people below each band but the first, such as `[50%, 90%]`.")
+    ] = ()
+    hysteresis: Annotated[
+        Share | None, Meta(description="How far past a bound a person must be before they change band, so that they do not flap.")
+    ] = None
+    every: Annotated[Duration, Meta(description="How often quantiles are computed anew.")] = "1d"
+
+
+class Audience(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A segment kept in sync on destinations."""
+
+    segment: Annotated[str, Meta(description="Who belongs to it.")]
+    to: Annotated[tuple[str, ...], Meta(description="The destination, or a list of them.")]
+    use: Annotated[
+        Literal["target", "suppress", "seed"],
+        Meta(description="Ads are shown to them, kept from them, or shown to people like them (lookalike seed)."),
+    ]
+    name: Annotated[str | None, Meta(description="Its name here and on the platform; else the segment's.")] = None
+    unless: Annotated[tuple[str, ...], Meta(description="Segments whose members are left out, at once.")] = ()
+    holdout: Annotated[Share | None, Meta(description="A stable random share that is left out, so that `lift` can compare.")] = (
+        None
+    )
+    while_in: Annotated[
+        dict[str, str],
+        Meta(
+            description="Journey -> what holds for people inside it: `none` leaves them out, a duration such as `6h` "
+            "keeps them in only so long after it began."
+        ),
+    ] = {}
+    ad_groups: Annotated[
+        tuple[str, ...], Meta(description="Ad groups that are to include it (target) or exclude it (suppress).")
+    ] = ()
+    offer: Annotated[bool, Meta(description="Whether the ads shown to it carry a discount.")] = False
+    way: Annotated[
+        Literal["stream", "file"],
+        Meta(description="TikTok: `stream` sends changes as they come, `file` uploads files (a large first load is faster)."),
+    ] = "stream"
+
+    @property
+    def title(self) -> str:
+        """Its name here."""
+        return self.name or self.segment
+
+
+class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message of a journey."""
+
+    at: Annotated[Duration, Meta(description="How long after the journey began.")]
+    channel: Annotated[str | None, Meta(description="`email`, `sms`, `push` or what you call it.")] = None
+    offer: Annotated[str | None, Meta(description="The discount it offers, such as `10%`.")] = None
+
+
+class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an owned channel does with a person, so that paid windows can be held against it."""
+
+    starts: Annotated[EventName, Meta(description="The event with which a person begins it; a later one begins it anew.")]
+    ends: Annotated[tuple[EventName, ...], Meta(description="Events with which they leave it.")] = ()
+    after: Annotated[Duration, Meta(description="How long after its beginning they leave it anyway.")]
+    steps: Annotated[tuple[Step, ...], Meta(description="Its messages.")] = ()
+
+
 class Destination(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configured account on a platform; the platform's own options stand beside these."""
 
@@ -424,6 +504,14 @@ class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, d
         dict[CurrencyCode, Amount],
         Meta(description="Currency -> what one unit is worth in the workspace's currency, where a platform does not take it."),
     ] = {}
+    segments: Annotated[dict[str, Rule], Meta(description="Rules over people's histories; membership is exact in time.")] = {}
+    tiers: Annotated[dict[str, Tiers], Meta(description="Sets of segments that must exclude one another.")] = {}
+    value_tiers: Annotated[dict[str, ValueTiers], Meta(description="People in bands of what they are worth.")] = {}
+    audiences: Annotated[tuple[Audience, ...], Meta(description="Segments kept in sync on destinations.")] = ()
+    journeys: Annotated[dict[str, Journey], Meta(description="What the owned channels do, so that windows can be compared.")] = {}
+    replenishment: Annotated[
+        Duration | None, Meta(description="After how long a customer usually needs the product again, where that is known.")
+    ] = None
     alerts: Annotated[Alerts, Meta(description="Who is told when something is wrong.")] = field(default_factory=Alerts)
     measurement: Annotated[Measurement, Meta(description="The measurement plan.")] = field(default_factory=Measurement)
     consent: Annotated[Consent, Meta(description="Where consent stands in an event.")] = field(default_factory=Consent)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost import clocks, conditions, coverage, gates, identity, orderbook, orders, purchases, sources, vocabulary
+from signalpost import clocks, conditions, coverage, facts, gates, identity, orderbook, orders, purchases, sources, vocabulary
 from signalpost.deciding import (
     LAST_PLACE,
     Arrived,
@@ -342,7 +342,7 @@ def subject(told: Told, work: Deciding) -> conditions.Subject:
         person=person,
         now=work.made.now,
         claim=lambda: own or purchases.claim(event, told.number, order),
-        facts=cache(lambda: purchases.facts(person)),
+        facts=cache(lambda: facts.of(person)),
         number=lambda: None if known is None else purchases.number(person, known.key),
         record=None if known is None else known.record,
     )

@@ -17,7 +17,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signalpost import orders
-from signalpost.events import Bought, Claim, Event, Facts, Order, Person
+from signalpost.events import Bought, Claim, Event, Order, Person
+from signalpost.facts import in_time
 from signalpost.iso import minor_units
 
 MOST_ITEMS = 50
@@ -29,10 +30,7 @@ MOST_ORDERS = 1_000
 MOST_SAID = 50
 """Sources, refunds and pixels that one order's record keeps: no order has more, and clients may repeat themselves for ever."""
 
-DAY_MS = 86_400_000
-
 _ZERO = Decimal(0)
-_EXACT = Decimal("0.000001")
 
 
 class Refund(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -284,45 +282,12 @@ def newest(known: Mapping[str, Bought]) -> dict[str, Bought]:
     return {key: known[key] for key in sorted(kept)}
 
 
-def in_time(person: Person) -> list[tuple[int, str, Bought]]:
-    """(time, key, order) of the orders that stand, oldest first."""
-    return sorted((order.time, key, order) for key, order in person.orders.items() if not order.cancelled)
-
-
 def number(person: Person, key: str) -> int | None:
     """Which order of the person's this is (1 is the first), by the time of the orders; None for one cancelled or unknown."""
     own = person.orders.get(key)
     if own is None or own.cancelled:
         return None
     return 1 + sum((order.time, other) < (own.time, key) for other, order in person.orders.items() if not order.cancelled)
-
-
-def facts(person: Person) -> Facts:
-    """What is computed of a person's orders."""
-    if not person.orders:
-        return NO_FACTS
-    standing = [order for order in person.orders.values() if not order.cancelled]
-    value = sum((order.value for order in standing if order.value is not None), _ZERO)
-    refunded = sum((order.refunded for order in standing), _ZERO)
-    listed = sum((order.list_value for order in person.orders.values()), _ZERO)
-    discount = sum((order.discount for order in person.orders.values()), _ZERO)
-    times = sorted(order.time for order in standing)
-    back = sum(order.cancelled or order.refunds for order in person.orders.values())
-    return Facts(
-        orders=len(standing),
-        lifetime_value=value - refunded,
-        average_order_value=(value / len(standing)).quantize(_EXACT) if standing else None,
-        refund_rate=(Decimal(back) / len(person.orders)).quantize(_EXACT),
-        discount_rate=(discount / listed).quantize(_EXACT) if listed > 0 else None,
-        first_order_at=times[0] if times else None,
-        last_order_at=times[-1] if times else None,
-        days_between_orders=(
-            (Decimal(times[-1] - times[0]) / DAY_MS / (len(times) - 1)).quantize(_EXACT) if len(times) > 1 else None
-        ),
-    )
-
-
-NO_FACTS = Facts()
 
 
 # ---- derived events --------------------------------------------------------------------------------------------------------

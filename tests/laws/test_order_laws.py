@@ -16,6 +16,8 @@ from tests.laws.histories import histories
 
 from signalpost import purchases
 from signalpost.events import Person
+from signalpost.facts import in_time
+from signalpost.facts import of as facts_of
 from signalpost.store.database import Database
 
 PEOPLE = ("u1", "u2")
@@ -65,7 +67,7 @@ def known(flow: Flow) -> tuple[list[Any], list[Any]]:
     facts = []
     for (body,) in flow.rows("SELECT record FROM people"):
         person = msgspec.json.decode(bytes(body), type=Person)
-        facts.append((sorted(person.external_ids), sorted(person.orders.items()), purchases.facts(person)))
+        facts.append((sorted(person.external_ids), sorted(person.orders.items()), facts_of(person)))
     records = []
     for key, body in flow.rows("SELECT key, record FROM orders"):
         record = json.loads(bytes(body))
@@ -135,10 +137,10 @@ def test_no_more_is_paid_back_than_was_paid(flow: Flow, history: list[Said], bat
         person = msgspec.json.decode(bytes(body), type=Person)
         for order in person.orders.values():
             assert order.value is None or 0 <= order.refunded <= order.value
-        facts = purchases.facts(person)
+        facts = facts_of(person)
         assert facts.lifetime_value >= 0
         assert facts.orders <= len(person.orders)
-        assert [purchases.number(person, key) for _, key, _ in purchases.in_time(person)] == list(range(1, facts.orders + 1))
+        assert [purchases.number(person, key) for _, key, _ in in_time(person)] == list(range(1, facts.orders + 1))
 
 
 @given(history=histories(), batch_of=st.integers(1, 9))

@@ -13,6 +13,7 @@ from tests.laws.flow import DAY, HOUR, MINUTE, NOW, Flow, Message, moment, works
 from signalpost import purchases
 from signalpost.config import Orders
 from signalpost.events import Person
+from signalpost.facts import of as facts_of
 from signalpost.options import Derived, Gate, Stage
 from signalpost.store import outbox
 from signalpost.store.database import Database
@@ -143,7 +144,7 @@ def test_a_refund_before_its_order_keeps_it_from_being_sent(database: Database) 
     flow.process()
 
     assert verdicts(flow, "Order Completed") == [("withheld", "refunded_before_sending")]
-    assert purchases.facts(person(flow)).lifetime_value == 0
+    assert facts_of(person(flow)).lifetime_value == 0
 
 
 # ---- orders and facts ------------------------------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ def test_facts_follow_orders_refunds_and_cancellations(database: Database) -> No
     )
     flow.process()
 
-    facts = purchases.facts(person(flow))
+    facts = facts_of(person(flow))
     assert facts.orders == 2
     assert facts.lifetime_value == Decimal("40.00")
     assert facts.average_order_value == Decimal("24.995")
@@ -183,7 +184,7 @@ def test_a_gross_refund_of_a_net_order_takes_its_share(database: Database) -> No
         ]
     )
     flow.process()
-    assert purchases.facts(person(flow)).lifetime_value == Decimal("72.22")
+    assert facts_of(person(flow)).lifetime_value == Decimal("72.22")
 
 
 def test_two_sources_of_one_order_are_one_order_with_two_claims(database: Database) -> None:
@@ -198,7 +199,7 @@ def test_two_sources_of_one_order_are_one_order_with_two_claims(database: Databa
     claims = msgspec.json.decode(bytes(record), type=purchases.Record).claims
     assert {source: claim.stated for source, claim in claims.items()} == {"web": "gross", "shop": "net"}
     assert verdicts(flow, "Order Completed") == [("withheld", "other_source"), ("waiting", None)]
-    assert purchases.facts(person(flow)).lifetime_value == Decimal("100.00")
+    assert facts_of(person(flow)).lifetime_value == Decimal("100.00")
 
 
 def test_what_the_pixel_was_sent_is_kept_with_the_order_and_not_sent(database: Database) -> None:
@@ -417,7 +418,7 @@ def test_an_amount_that_a_platform_does_not_take_goes_by_the_rate_or_not_at_all(
     ]
     converted = bodies(flow, "Order Completed")[0]["properties"]
     assert (converted["value"], converted["currency"], converted["contents"][0]["price"]) == (1292, "JPY", 646)
-    assert purchases.facts(person(flow)).lifetime_value == 1292
+    assert facts_of(person(flow)).lifetime_value == 1292
 
 
 # ---- what is counted -------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from tests.laws.flow import DAY, Flow, Message, moment, request, workspace
 
 from signalpost import purchases
 from signalpost.events import Facts, Person
+from signalpost.facts import of as facts_of
 from signalpost.options import Derived
 from signalpost.purchases import Record
 from signalpost.samples import people, shop, traffic
@@ -147,7 +148,7 @@ def known_people(flow: Flow) -> dict[str, Facts]:
         person = msgspec.json.decode(record, type=Person)
         (name,) = {*person.external_ids, *person.anonymous_ids}
         if person.orders:
-            found[name] = purchases.facts(person)
+            found[name] = facts_of(person)
     return found
 
 

@@ -1,0 +1,3 @@
+"""Audiences, decisions only: whom one wants, what to add and remove where, in which requests."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Commands about audiences."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Commands about segments."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Which segments people are in, within a batch being decided."""
+
+from __future__ import annotations

@@ -1,0 +1,15 @@
+"""Segments: one rule over a person's history, as a sentence, as a function of a person and a moment, as SQL.
+
+    rules      a rule as a value
+    reading    a rule read from the workspace file, every mistake with its line
+    sentences  a rule as a sentence
+    catalog    all segments of a workspace: declared, ladders, value tiers, journeys
+    tiers      whether segments exclude one another and leave no gap, proved or sampled
+    live       who is inside at a moment, and when that changes next
+    explain    why somebody is in or out, and what changes next
+    forecast   how many enter and leave if nothing happens
+    sql        the same rule as SQL
+    guards     what about the segments, audiences and journeys of a workspace costs money
+"""
+
+from __future__ import annotations

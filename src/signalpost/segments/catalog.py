@@ -1,0 +1,3 @@
+"""All segments of a workspace: declared, ladders, value tiers, journeys."""
+
+from __future__ import annotations

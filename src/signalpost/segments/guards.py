@@ -1,0 +1,3 @@
+"""What about segments, audiences and journeys costs money."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""A segment's rule as a sentence."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The same rule as SQL."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Segments, memberships, backfills and bounds in the database."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Bounds of value tiers, computed over everybody on a schedule."""
+
+from __future__ import annotations
