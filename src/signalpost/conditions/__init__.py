@@ -15,6 +15,7 @@ Nothing of the text is left at run time: `compile` makes one closure, which read
     words       how each question reads
     scalars     JSON values as what they are compared as
     subject     what a condition looks at
+    expressions a condition as a value, for other languages
     paths       what can be read
     operands    what a value is compared with
     predicates  what one line asks of its path
@@ -28,21 +29,25 @@ from typing import Any
 
 from msgspec import Struct
 
+from signalpost.conditions.expressions import Expression
 from signalpost.conditions.operators import KINDS, OPERATORS
 from signalpost.conditions.paths import OPEN, PATHS, Path, path
 from signalpost.conditions.plain import marked, written
-from signalpost.conditions.subject import Subject, Test
+from signalpost.conditions.subject import NEVER, Changes, Subject, Test
 from signalpost.conditions.tree import node
 from signalpost.conditions.words import PHRASES
 from signalpost.marked import Mistake, Notes, Value
 
 __all__ = [
     "KINDS",
+    "NEVER",
     "OPEN",
     "OPERATORS",
     "PATHS",
     "PHRASES",
+    "Changes",
     "Condition",
+    "Expression",
     "Path",
     "Subject",
     "Test",
@@ -61,6 +66,9 @@ class Condition(Struct, frozen=True):
     sentence: str
     traits: frozenset[str]
     """Traits that must be kept in `Person.given` for it."""
+    changes: Changes
+    """When time alone may change the answer; only `age` makes it."""
+    expression: Expression
 
 
 def compile(raw: Any) -> Condition:  # noqa: A001 - conditions.compile reads as what it is
@@ -75,7 +83,7 @@ def compile(raw: Any) -> Condition:  # noqa: A001 - conditions.compile reads as 
 def read(value: Value, notes: Notes) -> Condition | None:
     """The condition that a value of the workspace file says; None with every mistake noted. No value makes this raise."""
     found = node(value, notes)
-    return None if found is None else Condition(found.test, found.say(False), found.traits)
+    return None if found is None else Condition(found.test, found.say(False), found.traits, found.changes, found.expression)
 
 
 def check(raw: Any) -> tuple[Mistake, ...]:

@@ -11,7 +11,7 @@ from signalpost.conditions.operands import Moment, Operand, operand, operands
 from signalpost.conditions.operators import COMPARE, EVERY_OPERATOR, KINDS, LISTS, OPERATORS, ORDERING, Kind
 from signalpost.conditions.paths import Path
 from signalpost.conditions.scalars import moment_of, number_of, text_of
-from signalpost.conditions.subject import Subject, Test
+from signalpost.conditions.subject import NEVER, Changes, Subject, Test, never
 from signalpost.conditions.words import PHRASES, either, phrases
 from signalpost.marked import Notes, Value, listed, nearest
 from signalpost.options import duration, spelt
@@ -27,10 +27,18 @@ class Predicate(Struct, frozen=True):
     phrase: str
     negative: bool = False
     """Of several values, none may be accepted by the question's opposite."""
+    operator: str = ""
+    operands: tuple[Any, ...] = ()
+    """As `expressions.Asks` has them."""
 
 
 class Aged(Predicate, frozen=True):
-    """A question about how long ago a moment was."""
+    """A question about how long ago a moment was; its operands are (`gte`, ms) and the like."""
+
+    @property
+    def turns(self) -> tuple[int, ...]:
+        """The ages at which the answer turns: "more than a day" at a day and a millisecond, "a day or more" at a day."""
+        return tuple(bound + (name in {"gt", "lte"}) for name, bound in self.operands)
 
 
 class Presence(Predicate, frozen=True):
@@ -91,7 +99,8 @@ def _not_this(value: Value) -> str:
 def _compared(known: Path, operator: str, against: list[Operand]) -> Predicate:
     negative = operator in {"ne", "not_in"}
     phrase = phrases(known.kind)[operator].replace("{x}", either(each.words for each in against))
-    return Predicate(_accept(known.kind, operator, against), negative, phrase, negative)
+    exact = tuple(each.exact for each in against)
+    return Predicate(_accept(known.kind, operator, against), negative, phrase, negative, operator, exact)
 
 
 def _accept(kind: Kind, operator: str, against: list[Operand]) -> Accept:
@@ -120,12 +129,14 @@ def _accept(kind: Kind, operator: str, against: list[Operand]) -> Accept:
 
 
 def _present(known: Path, wanted: bool) -> Predicate:
-    return Presence(lambda _value: wanted, not wanted, phrases(known.kind)["exists" if wanted else "missing"])
+    phrase = phrases(known.kind)["exists" if wanted else "missing"]
+    return Presence(lambda _value: wanted, not wanted, phrase, operator="exists", operands=(wanted,))
 
 
 def _whether(known: Path, wanted: bool) -> Predicate:
     what = known.words.partition(": ")[2]
-    return Predicate(lambda value: value is wanted, not wanted, f"is {'' if wanted else 'not '}{what}")
+    phrase = f"is {'' if wanted else 'not '}{what}"
+    return Predicate(lambda value: value is wanted, not wanted, phrase, operator="eq", operands=(wanted,))
 
 
 def _age(value: Value, notes: Notes) -> list[Predicate] | None:
@@ -138,7 +149,7 @@ def _age(value: Value, notes: Notes) -> list[Predicate] | None:
                 continue
             least = _duration(entry, notes)
             if least is not None:
-                found.append(Aged(_bounded(COMPARE[name], least), False, PHRASES["age"][name].replace("{x}", spelt(least))))
+                found.append(_aged(PHRASES["age"][name].replace("{x}", spelt(least)), (name, least)))
         return found if len(found) == len(value.entries) else None
     text = value.text if value.kind == "scalar" else ""
     if text is None:
@@ -152,11 +163,17 @@ def _age(value: Value, notes: Notes) -> list[Predicate] | None:
         notes.at(value, f"`{value.path}` must be a range such as `6h..24h` or a bound such as `{{gt: 30d}}`{_not_this(value)}.")
         return None
     phrase = PHRASES["age"]["range"].replace("{x}", f"{spelt(least)} to {spelt(most)}")
-    return [Aged(lambda age: least <= age < most, False, phrase)]
+    return [_aged(phrase, ("gte", least), ("lt", most))]
 
 
-def _bounded(compare: Callable[[Any, Any], bool], bound: int) -> Accept:
-    return lambda age: compare(age, bound)
+def _aged(phrase: str, *bounds: tuple[str, int]) -> Aged:
+    """A question about an age that must keep all these bounds."""
+    if len(bounds) == 1:
+        [(name, bound)] = bounds
+        compare = COMPARE[name]
+        return Aged(lambda age: compare(age, bound), False, phrase, operator="age", operands=bounds)
+    (_, least), (_, most) = bounds
+    return Aged(lambda age: least <= age < most, False, phrase, operator="age", operands=bounds)
 
 
 def _duration(value: Value, notes: Notes) -> int | None:
@@ -167,6 +184,20 @@ def _duration(value: Value, notes: Notes) -> int | None:
     except ValueError as error:
         notes.at(value, f"`{value.path}` must be a duration{_not_this(value)}: {error}.")
         return None
+
+
+def changing(known: Path, predicate: Predicate) -> Changes:
+    """When time alone may change the answer to a question about a path."""
+    if not isinstance(predicate, Aged):
+        return never
+    reads, turns = known.read, predicate.turns
+    moment: Callable[[Any], int | None] = moment_of if known.kind == "any" else lambda value: value
+
+    def changes(subject: Subject) -> int:
+        at = moment(reads(subject))
+        return NEVER if at is None else min([at + turn for turn in turns if at + turn > subject.now], default=NEVER)
+
+    return changes
 
 
 def tested(known: Path, predicate: Predicate) -> Test:

@@ -30,3 +30,14 @@ class Subject(Struct, frozen=True, kw_only=True, gc=False):
 
 
 Test = Callable[[Subject], bool]
+
+Changes = Callable[[Subject], int]
+"""The first moment after the subject's `now` at which the answer may change by time alone: it is the same in [now, then)."""
+
+NEVER = 2**62
+"""A moment that does not come."""
+
+
+def never(_subject: Subject) -> int:
+    """The answer does not change by time alone."""
+    return NEVER

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
+from signalpost.conditions.expressions import Asks, Either, Every, Expression, Neither
 from signalpost.conditions.paths import OPEN, PATHS, Path, path
-from signalpost.conditions.predicates import Predicate, predicates, tested
-from signalpost.conditions.subject import Subject, Test
+from signalpost.conditions.predicates import Predicate, changing, predicates, tested
+from signalpost.conditions.subject import NEVER, Changes, Subject, Test, never
 from signalpost.conditions.words import counting
 from signalpost.marked import Notes, Value, listed, nearest
 
@@ -20,6 +21,9 @@ class Node(Struct, frozen=True):
     say: Callable[[bool], str]
     """The sentence; True: the person was named just before, so that they are `they` now."""
     traits: frozenset[str]
+    changes: Changes
+    """When time alone may change the answer."""
+    expression: Expression
     person: bool = False
     """Whether it is about the person."""
     several: bool = False
@@ -48,7 +52,7 @@ def _entry(key: str, value: Value, notes: Notes) -> Node | None:
         notes.place(value.key_line, value.column, value.path, _unknown(key))
         return None
     found = predicates(key, known, value, notes)
-    return None if found is None else _leaf(known, found)
+    return None if found is None else _leaf(key, known, found)
 
 
 def _unknown(key: str) -> str:
@@ -105,7 +109,15 @@ def _every(parts: list[Node]) -> Node:
             again = part.person
         return " and ".join(said)
 
-    return Node(test, say, _traits(parts), person=parts[0].person, several=True)
+    return Node(
+        test,
+        say,
+        _traits(parts),
+        _until(parts, settled=False),
+        Every(tuple(part.expression for part in parts)),
+        person=parts[0].person,
+        several=True,
+    )
 
 
 def _some(parts: list[Node]) -> Node:
@@ -122,7 +134,14 @@ def _some(parts: list[Node]) -> Node:
     def say(_again: bool) -> str:
         return "either " + ", or ".join(_bracketed(part, False) for part in parts)
 
-    return Node(test, say, _traits(parts), several=True)
+    return Node(
+        test,
+        say,
+        _traits(parts),
+        _until(parts, settled=True),
+        Either(tuple(part.expression for part in parts)),
+        several=True,
+    )
 
 
 def _none(parts: list[Node]) -> Node:
@@ -133,7 +152,14 @@ def _none(parts: list[Node]) -> Node:
             return f"it is not so that {_bracketed(parts[0], False)}"
         return "it is not so that " + ", nor that ".join(_bracketed(part, False) for part in parts)
 
-    return Node(lambda subject: not some.test(subject), say, some.traits, several=True)
+    return Node(
+        lambda subject: not some.test(subject),
+        say,
+        some.traits,
+        some.changes,
+        Neither(tuple(part.expression for part in parts)),
+        several=True,
+    )
 
 
 GROUPS: dict[str, Callable[[list[Node]], Node]] = {"all": _every, "any": _some, "not": _none}
@@ -148,9 +174,31 @@ def _traits(parts: Iterable[Node]) -> frozenset[str]:
     return frozenset().union(*(part.traits for part in parts))
 
 
-def _leaf(known: Path, asked: list[Predicate]) -> Node:
+def _until(parts: Sequence[Node], *, settled: bool) -> Changes:
+    """When time alone may change whether any (`settled`) or all (not) of these hold.
+
+    One part that answers `settled` settles the whole for as long as it stays so; with none, whichever part changes first may.
+    """
+    if all(part.changes is never for part in parts):
+        return never
+    asked = tuple((part.test, part.changes) for part in parts)
+
+    def changes(subject: Subject) -> int:
+        first, settles = NEVER, 0
+        for test, until in asked:
+            then = until(subject)
+            if test(subject) is settled:
+                settles = max(settles, then)
+            elif then < first:
+                first = then
+        return settles or first
+
+    return changes
+
+
+def _leaf(key: str, known: Path, asked: list[Predicate]) -> Node:
     """One line: every question that it asks of its path."""
-    tests = tuple(tested(known, one) for one in asked)
+    nodes = [(tested(known, one), changing(known, one), Asks(key, known.kind, one.operator, one.operands)) for one in asked]
     person = known.words.startswith("person")
 
     def say(again: bool) -> str:
@@ -165,7 +213,8 @@ def _leaf(known: Path, asked: list[Predicate]) -> Node:
             said.append(counting(phrase, thing) if known.kind == "count" else phrase)
         return f"{subject} {' and '.join(said)}"
 
-    if len(tests) == 1:
-        return Node(tests[0], say, known.traits, person=person)
-    joined = _every([Node(test, say, known.traits) for test in tests])
-    return Node(joined.test, say, known.traits, person=person, several=True)
+    if len(nodes) == 1:
+        [(test, changes, expression)] = nodes
+        return Node(test, say, known.traits, changes, expression, person=person)
+    joined = _every([Node(test, say, known.traits, changes, expression) for test, changes, expression in nodes])
+    return Node(joined.test, say, known.traits, joined.changes, joined.expression, person=person, several=True)
