@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from signalpost import config
+from signalpost.destinations.audiences import AudiencePart
 from signalpost.events import Person, Signal
 from signalpost.mapping import Custom, Field
 
@@ -226,5 +227,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     """What the answer to an event tells and what not, as a sentence for those who compare."""
     views: tuple[View, ...] = ()
     """What the platform tells of what it received."""
+    audience: AudiencePart | None = None
+    """How audiences are kept there; None where there are none."""
     request_id: Callable[[Response], str | None] = no_request_id
     """(answer) -> the platform's own id of the request, which its support asks for."""
