@@ -5,6 +5,7 @@
     sentences  a rule as a sentence
     catalog    all segments of a workspace: declared, ladders, value tiers, journeys
     tiers      whether segments exclude one another and leave no gap, proved or sampled
+    bands      bounds of value tiers, and hysteresis
     live       who is inside at a moment, and when that changes next
     explain    why somebody is in or out, and what changes next
     forecast   how many enter and leave if nothing happens
