@@ -365,7 +365,7 @@ class Reading:
         if isinstance(kind, inspect.UnionType):
             return self._one_of(value, kind, extra)
         if isinstance(kind, inspect.AnyType):
-            return _plain(value)
+            return plain(value)
         if isinstance(kind, inspect.StructType):
             own = self.records.get(kind.cls)
             return self.record(value, kind.cls) if own is None else own(value)
@@ -473,12 +473,13 @@ def _meant(key: str, near: str | None, names: tuple[str, ...]) -> str:
     return f" Did you mean `{near}`?" if near is not None else did_you_mean(key, names)
 
 
-def _plain(value: Value) -> Any:
+def plain(value: Value) -> Any:
+    """Return a value as plain data: mappings, lists and texts; `MISSING` where a variable is."""
     if value.kind == "mapping":
-        read: Any = {key: _plain(entry) for key, entry in value.entries.items()}
+        read: Any = {key: plain(entry) for key, entry in value.entries.items()}
         return MISSING if MISSING in read.values() else read
     if value.kind == "list":
-        read = [_plain(item) for item in value.items]
+        read = [plain(item) for item in value.items]
         return MISSING if MISSING in read else read
     return None if value.kind == "nothing" else MISSING if value.text is None else value.text
 

@@ -89,6 +89,21 @@ CANONICAL_EVENTS: dict[str, CanonicalEvent] = {
     "Application Opened": CanonicalEvent("The app was started again."),
 }
 
+MESSAGE_CHANNELS = ("Email", "SMS", "WhatsApp", "Push", "In-App", "Slack", "Webhook", "Message")
+"""Where the shop's messages go; `Message` where a report names only the delivery."""
+
+MESSAGE_METRICS = (
+    "Drafted", "Attempted", "Sent", "Delivered", "Opened", "Clicked", "Converted", "Replied", "Unsubscribed", "Bounced",
+    "Dropped", "Deferred", "Spammed", "Failed", "Undeliverable",
+)  # fmt: skip
+"""What becomes of a message, as Customer.io reports it."""
+
+MESSAGE_EVENTS = frozenset(
+    {"Customer Subscribed", "Customer Unsubscribed", "Customer Subscription Preferences Changed", "Report Delivery Event"}
+    | {f"{channel} {metric}" for channel in MESSAGE_CHANNELS for metric in MESSAGE_METRICS}
+)
+"""Every name that an engagement may have (`sources.reporting`, the metrics of the Track API, delivery reports)."""
+
 SYNONYMS: dict[str, tuple[str, ...]] = {
     # Segment's first vocabulary; Shopify's web pixel and webhook topics; Customer.io's and Google's names.
     # Each is compared without regard to case and to the signs between words.

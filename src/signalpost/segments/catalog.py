@@ -1,3 +1,229 @@
 """All segments of a workspace: declared, ladders, value tiers, journeys."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from signalpost import conditions
+from signalpost.conditions.plain import marked
+from signalpost.marked import Notes
+from signalpost.options import Tiers, ValueTiers, Workspace, duration, number, share
+from signalpost.segments import reading
+from signalpost.segments.reading import Known
+from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Some, Trait
+from signalpost.segments.sentences import sentence
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Catalog(Struct, frozen=True, kw_only=True):
+    """Every segment there is."""
+
+    rules: dict[str, Rule] = {}
+    """Name -> rule, in an order in which each `Inside` names an earlier one."""
+    hidden: frozenset[str] = frozenset()
+    """Those that no file names: where people are in journeys."""
+    ladders: dict[str, tuple[str, ...]] = {}
+    """Ladder -> its tiers' segments, youngest first."""
+    tiers: dict[str, Tiers] = {}
+    """Sets that must exclude one another: declared ones, and each ladder, which must leave no gap in its own segment."""
+    bands: dict[str, ValueTiers] = {}
+    """The value tiers of the workspace, by name; the segment of a band is `NAME_BAND`."""
+    sentences: dict[str, str] = {}
+    traits: frozenset[str] = frozenset()
+    """Traits that must be kept in `Person.given` for any rule."""
+    digests: dict[str, str] = {}
+
+    def digest(self, name: str) -> str:
+        """A fingerprint of a segment's rule with everything it names: another one means that everybody is looked at anew."""
+        return self.digests[name]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The segments that people speak of, in the order of `rules`."""
+        return tuple(name for name in self.rules if name not in self.hidden)
+
+
+def of(workspace: Workspace) -> Catalog:
+    """Every segment of a workspace that `config.check` found right."""
+    known = knows(workspace)
+    rules: dict[str, Rule] = {}
+    ladders: dict[str, tuple[str, ...]] = {}
+    for name, raw in workspace.segments.items():
+        made = _declared(name, raw, known)
+        rules |= made
+        if len(made) > 1:
+            ladders[name] = tuple(one for one in made if one != name)
+    bands: dict[str, Rule] = {
+        band_segment(name, band): Band(tiers=name, index=index)
+        for name, tiers in workspace.value_tiers.items()
+        for index, band in enumerate(tiers.names)
+    }
+    journeys = _journeys(workspace)
+    ordered = in_order({**bands, **rules, **journeys})
+    zone = ZoneInfo(workspace.timezone)
+    said = {name: sentence(rule, zone) for name, rule in ordered.items()}
+    for name, tiers in workspace.value_tiers.items():
+        said |= {band_segment(name, band): _band_sentence(tiers, index) for index, band in enumerate(tiers.names)}
+    disjoint = {name: Tiers(of=names, covering=name) for name, names in ladders.items()} | workspace.tiers
+    return Catalog(
+        rules=ordered,
+        hidden=frozenset(journeys),
+        ladders=ladders,
+        tiers=disjoint,
+        bands=dict(workspace.value_tiers),
+        sentences=said,
+        traits=frozenset().union(*(traits(rule) for rule in ordered.values())),
+        digests=_digests(ordered, workspace.value_tiers),
+    )
+
+
+def knows(workspace: Workspace) -> Known:
+    """What a rule of this workspace may name, for those who read one more (`reading.rule`)."""
+    own = {name for name, target in workspace.aliases.items() if name == target}
+    return Known(
+        aliases=workspace.aliases,
+        events=frozenset({*own, *workspace.derived}),
+        segments=frozenset(segment_names(workspace)),
+        zone=ZoneInfo(workspace.timezone),
+    )
+
+
+def segment_names(workspace: Workspace) -> Iterator[str]:
+    """Every segment that a rule may name: declared ones, the tiers of ladders, the bands of value tiers."""
+    for name, raw in workspace.segments.items():
+        yield name
+        value = marked(raw, name)
+        if reading.is_ladder(value):
+            yield from (f"{name}_{tier}" for tier in reading.tier_names(value))
+    for name, tiers in workspace.value_tiers.items():
+        yield from (band_segment(name, band) for band in tiers.names)
+
+
+def band_segment(tiers: str, band: str) -> str:
+    """The segment of a band."""
+    return f"{tiers}_{band}"
+
+
+def journey_segment(journey: str, longer: str | None = None) -> str:
+    """The hidden segment of people inside a journey, or inside it for so long (a duration as `while_in` has it) or longer."""
+    return f"journey:{journey}" + ("" if longer is None else f">{longer}")
+
+
+def in_order(rules: Mapping[str, Rule]) -> dict[str, Rule]:
+    """The same rules, each after those it names; raise `ValueError` where they go round in a circle (`circle`)."""
+    ordered: dict[str, Rule] = {}
+    left = dict(rules)
+    while left:
+        ready = [name for name, rule in left.items() if all(each not in left for each in named(rule))]
+        if not ready:
+            raise ValueError(f"segments name one another in a circle: {', '.join(circle(left))}")
+        for name in ready:
+            ordered[name] = left.pop(name)
+    return ordered
+
+
+def circle(rules: Mapping[str, Rule]) -> tuple[str, ...]:
+    """Segments that name one another in a circle, beginning with the first in the file and ending with it; () without one."""
+    done: set[str] = set()
+
+    def walk(name: str, above: tuple[str, ...]) -> tuple[str, ...]:
+        if name in above:
+            return (*above[above.index(name) :], name)
+        if name in done or name not in rules:
+            return ()
+        for each in named(rules[name]):
+            found = walk(each, (*above, name))
+            if found:
+                return found
+        done.add(name)
+        return ()
+
+    return next((found for name in rules if (found := walk(name, ()))), ())
+
+
+def named(rule: Rule) -> tuple[str, ...]:
+    """The segments that a rule names."""
+    return tuple(dict.fromkeys(leaf.segment for leaf in leaves(rule) if isinstance(leaf, Inside)))
+
+
+def leaves(rule: Rule) -> Iterator[Rule]:
+    """Every leaf of a rule; what it names by `in_segment` is a leaf."""
+    if isinstance(rule, (All, Some)):
+        for part in rule.parts:
+            yield from leaves(part)
+    elif isinstance(rule, Not):
+        yield from leaves(rule.part)
+    else:
+        yield rule
+
+
+def traits(rule: Rule) -> frozenset[str]:
+    """Traits that must be kept for a rule."""
+    asked: Iterable[Any] = (leaf.when for leaf in leaves(rule) if isinstance(leaf, Trait))
+    return frozenset().union(*(conditions.compile(when).traits for when in asked))
+
+
+def _declared(name: str, raw: Any, known: Known) -> dict[str, Rule]:
+    notes = Notes("")
+    value = marked(raw, f"segments.{name}")
+    if reading.is_ladder(value):
+        steps = reading.ladder(value, notes, known, name)
+        made = None if steps is None else reading.ladder_rules(name, steps)
+    else:
+        rule = reading.read(value, notes, known, name)
+        made = None if rule is None else {name: rule}
+    if made is None:
+        raise ValueError(f"`segments.{name}` is no rule: {notes.found[0].sentence if notes.found else 'it says nothing.'}")
+    return made
+
+
+def _journeys(workspace: Workspace) -> dict[str, Rule]:
+    """Who is inside each journey, and for how long, as the workspace's audiences ask."""
+    made: dict[str, Rule] = {}
+    for name, journey in workspace.journeys.items():
+        left = tuple(Not(part=Happened(event=event, since=journey.starts)) for event in journey.ends)
+
+        def inside(low: int, high: int = duration(journey.after), start: str = journey.starts, left: Any = left) -> Rule:
+            return All(parts=(Age(event=start, low=low, high=high), *left))
+
+        made[journey_segment(name)] = inside(0)
+        for audience in workspace.audiences:
+            longer = audience.while_in.get(name, "none")
+            if longer != "none":
+                made[journey_segment(name, longer)] = inside(duration(longer))
+    return made
+
+
+def _band_sentence(tiers: ValueTiers, index: int) -> str:
+    what = tiers.of.replace("_", " ")
+    marks = tiers.bounds or tiers.quantiles
+    low, high = marks[index - 1] if index else None, marks[index] if index < len(marks) else None
+    if tiers.quantiles:
+        begin, end = (None if each is None else f"{share(each) * 100:f}".rstrip("0").rstrip(".") + "%" for each in (low, high))
+        where = f"above the lowest {begin}" if end is None else f"among the lowest {end}"
+        among = (
+            f"{where} of people who bought"
+            if begin is None or end is None
+            else f"{where} of people who bought, above the lowest {begin}"
+        )
+        return f"{what} is {among}"
+    if high is None:
+        return f"{what} is {number(low or '0'):f} or more, of people who bought"
+    return f"{what} is below {number(high):f}{'' if low is None else f' and {number(low):f} or more'}, of people who bought"
+
+
+def _digests(rules: Mapping[str, Rule], bands: Mapping[str, ValueTiers]) -> dict[str, str]:
+    """Name -> SHA-256 of the rule, everything it names and the options of its value tiers. `rules` are in order."""
+    made: dict[str, str] = {}
+    for name, rule in rules.items():
+        tiers = {leaf.tiers: bands[leaf.tiers] for leaf in leaves(rule) if isinstance(leaf, Band)}
+        inlined = {each: made[each] for each in named(rule)}
+        made[name] = sha256(_encode([rule, inlined, tiers])).hexdigest()
+    return made
