@@ -13,7 +13,7 @@ from msgspec import Struct, convert
 from msgspec.structs import asdict
 
 from signalpost import config, identity, mapping, orders
-from signalpost.destinations import CATALOG, pinterest, tiktok
+from signalpost.destinations import CATALOG, pinterest, tiktok, tiktok_codes
 from signalpost.destinations.contract import Response, request_settings
 from signalpost.events import Person, Signal
 from signalpost.sources import pipelines
@@ -159,8 +159,8 @@ def test_every_kind_of_outcome_has_a_case(platform: str) -> None:
 
 
 CODES: list[tuple[str, int, int, str]] = [
-    *(("tiktok", 200, code, "retry") for code in (*tiktok.RETRIES, *tiktok.TROUBLES)),
-    *(("tiktok", 200, code, "blocked") for code in tiktok.BLOCKS),
+    *(("tiktok", 200, code, "retry") for code in (*tiktok_codes.RETRIES, *tiktok_codes.TROUBLES)),
+    *(("tiktok", 200, code, "blocked") for code in tiktok_codes.BLOCKS),
     *(("tiktok", 200, code, "refused") for code in tiktok.REFUSALS),
     *(("pinterest", 400, code, "refused") for code in pinterest.REFUSALS),
     *(("pinterest", 401, code, "blocked") for code in pinterest.BLOCKS),

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from signalpost.destinations.audiences import Answer, Batch
 from signalpost.destinations.contract import Outcome, Response
 
 LONGEST_WAIT = 86_400.0
@@ -127,6 +128,21 @@ def by_status(title: str, response: Response, count: int, said: object) -> list[
     if status == 413:
         return split_or_refuse(count, code=code, sentence=f"The request is larger than {title} takes.")
     return split_or_refuse(count, code=code, sentence=quoted(f"{title} refused the event.", said))
+
+
+def audience_by_status(title: str, response: Response, batch: Batch | None, said: object) -> Answer:
+    """What an HTTP status alone says of a change to an audience."""
+    found = by_status(title, response, 1, said)[0]
+    if found.kind == "retry":
+        return Answer(kind="retry", code=found.code, sentence=found.sentence, after=found.after, reached=found.reached)
+    if found.kind == "blocked":
+        return Answer(kind="unauthorised", code=found.code, sentence=found.sentence, reached=False)
+    return audience_refused(batch, code=found.code, sentence=quoted(f"{title} refused the change.", said))
+
+
+def audience_refused(batch: Batch | None, *, code: str, sentence: str) -> Answer:
+    """A batch refused as one is asked again in halves; an identifier refused alone is refused."""
+    return Answer(kind="refused" if batch is None or batch.alone else "split", code=code, sentence=sentence)
 
 
 class _Blocked(dict[int, str]):

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from signalpost import normalize
-from signalpost.destinations import readers
+from signalpost.destinations import pinterest_audiences, readers
 from signalpost.destinations.answers import (
     all_alike,
     body_of,
@@ -564,6 +564,13 @@ destination: Final = Destination(
             secret=True,
             required=False,
         ),
+        Setting(
+            name="audience_token",
+            doc="An OAuth access token with the scopes ads:read and ads:write, for audiences; without it `reading_token` is "
+            "used, else `access_token`, which a conversion token made in Ads Manager is not good for.",
+            secret=True,
+            required=False,
+        ),
     ),
     default_base="https://api.pinterest.com",
     events=EVENTS,
@@ -612,4 +619,5 @@ destination: Final = Destination(
             ask=event_quality_score,
         ),
     ),
+    audience=pinterest_audiences.audience,
 )

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from signalpost import normalize
-from signalpost.destinations import readers
+from signalpost.destinations import readers, tiktok_audiences
 from signalpost.destinations.answers import all_alike, body_of, by_status, counted, quoted, retry_after, split_or_refuse
 from signalpost.destinations.contract import (
     Counted,
@@ -33,6 +33,7 @@ from signalpost.destinations.contract import (
     Told,
     View,
 )
+from signalpost.destinations.tiktok_codes import BLOCKS, MAY_NOT, RETRIES, TROUBLES
 from signalpost.errors import ConfigError
 from signalpost.events import Person, Signal
 from signalpost.mapping import matched
@@ -351,69 +352,6 @@ def _get(settings: Mapping[str, str], base: str, path: str, query: Mapping[str, 
 
 # ---------------------------------------------------------------------------------------------- answers
 
-# From the code enum of TikTok's Python SDK (2023) and what integrators report; the official appendix says no more.
-# Codes whose class differs between sources are held back rather than dropped.
-
-RETRIES: Final = {
-    40016: "TikTok takes no more of these requests for the moment.",
-    40100: "TikTok takes no more requests for the moment.",
-    40132: "TikTok takes no more requests for the moment.",
-    40133: "TikTok takes no more requests of this advertiser for the moment.",
-    60001: "TikTok is under maintenance.",
-    61000: "TikTok takes no more requests for the moment.",
-}
-"""TikTok did not look at the events."""
-
-TROUBLES: Final = {
-    40200: "A task inside TikTok failed.",
-    40201: "A task inside TikTok is not ready.",
-    40202: "Two writes inside TikTok were in each other's way.",
-    40700: "A service inside TikTok refused the request.",
-    50000: "TikTok has trouble of its own.",
-    50002: "TikTok took too long inside.",
-}
-"""TikTok failed; it may have taken the events first. All other codes from 50000 to 59999 are of this kind."""
-
-BLOCKS: Final = {
-    40001: "The access token may not send to this pixel: the person who made it must be admin or operator of the "
-    "account, and the pixel code must be right.",
-    40003: "TikTok forbids this access token to send here.",
-    40006: "TikTok no longer knows this version of its API: update Signalpost.",
-    40007: "TikTok knows no such pixel: check the pixel code.",
-    40008: "TikTok no longer offers this: update Signalpost.",
-    40009: "TikTok's sandbox does not take events: use test_code instead.",
-    40010: "TikTok does not take events at this address: check the endpoint.",
-    40013: "TikTok's sandbox does not know this advertiser.",
-    40051: "TikTok no longer knows this version of its API: update Signalpost.",
-    40063: "TikTok does not know the partner name: take partner_name out of the workspace file.",
-    40101: "TikTok does not accept the app behind the access token.",
-    40102: "The access token has expired: make a new one in Events Manager.",
-    40103: "The access token has expired: make a new one in Events Manager.",
-    40104: "There is no access token: check that the environment variable is set.",
-    40105: "The access token is wrong: copy it again from Events Manager, without the word Bearer.",
-    40106: "The access token belongs to nobody TikTok knows.",
-    40107: "The access token is no longer good: make a new one in Events Manager.",
-    40108: "The access token is no longer good: make a new one in Events Manager.",
-    40110: "The access token is no longer good: make a new one in Events Manager.",
-    40113: "TikTok has closed the app behind the access token.",
-    40115: "TikTok does not accept the access token.",
-    40116: "TikTok does not accept the access token.",
-    40117: "The app behind the access token may not send events.",
-    40118: "The app behind the access token is not on TikTok's list for this.",
-    40124: "TikTok has not approved the developer behind the access token.",
-    40125: "The access token may not do this.",
-    40130: "The access token lacks the permission to report conversion events.",
-    40300: "TikTok knows no such advertiser.",
-    40301: "The person behind the access token has no role at this advertiser.",
-    40302: "TikTok knows no such advertiser.",
-    40400: "TikTok knows no such address: check the endpoint.",
-    41000: "TikTok has blocked this.",
-    41001: "TikTok has taken this interface offline: update Signalpost.",
-    41002: "TikTok has taken fields of this interface offline: update Signalpost.",
-    70001: "TikTok does not accept this kind of access token.",
-}
-"""Nothing can be sent until a person acts; the signals are kept."""
-
 REFUSALS: Final = {
     40000: "TikTok refused the event as malformed.",
     40002: "TikTok refused the event: a field is missing or has the wrong form.",
@@ -489,9 +427,6 @@ DAY = 24 * HOUR
 
 DAYS_ASKED: Final = 3
 """Today and the two days before it: TikTok counts with a delay and sets its figures right once a day, at 12:00 UTC."""
-
-MAY_NOT: Final = frozenset({40001, 40003, 40101, 40117, 40118, 40124, 40125, 40130, 40301, 70001})
-"""Codes that say these credentials may not read, while they may be good for sending."""
 
 TYPES: Final = {
     "SHOPPING": "Purchase",
@@ -621,13 +556,20 @@ destination: Final = Destination(
         Setting(
             name="advertiser",
             doc="The advertiser's id: lets `check` look the pixel up, and Signalpost ask what TikTok received, when the "
-            "token belongs to a developer app.",
+            "token belongs to a developer app. Audiences need it.",
             required=False,
         ),
         Setting(
             name="reading_token",
             doc="A developer app's token with Pixel Management, only to ask what TikTok received; without it "
             "`access_token` asks.",
+            secret=True,
+            required=False,
+        ),
+        Setting(
+            name="audience_token",
+            doc="A developer app's token with Audience Management, for audiences; without it `access_token` is used, which a "
+            "token made in Events Manager is not good for.",
             secret=True,
             required=False,
         ),
@@ -677,4 +619,5 @@ destination: Final = Destination(
             ask=received,
         ),
     ),
+    audience=tiktok_audiences.audience,
 )
