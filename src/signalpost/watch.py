@@ -1,7 +1,8 @@
 """The loop that keeps an eye on everything: rollouts, findings and alerts twice a minute, the platforms' own views every hour.
 
 `Watch` runs beside the worker; `once` is the same look without a loop, for whoever wants findings that are up to date.
-A look that fails is logged and tried again at the next one: watching never stops what it watches.
+Bounds of value tiers are computed when they are due. A look that fails is logged and tried again at the next one:
+watching never stops what it watches.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from signalpost import findings, views
+from signalpost import findings, valuing, views
 from signalpost.alerts import Messenger
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
@@ -69,6 +70,7 @@ class Watch:
         await self._try("revision", self._mark_revision)
         while True:
             await self._try("rollouts", self._advance)
+            await self._try("value tiers", lambda: valuing.once(self.database, self.workspace, self.now()))
             await self._try("findings", self._look)
             await self._try("alerts", lambda: self.messenger.tell(self.database, self.now()))
             if self.now() - self._views_at >= VIEWS_MS:

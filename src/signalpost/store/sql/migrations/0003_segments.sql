@@ -4,6 +4,12 @@
 ALTER TABLE people ADD COLUMN next_at BIGINT;
 CREATE INDEX people_due ON people (next_at) WHERE next_at IS NOT NULL;
 
+-- 0: not to be counted as having happened: a repeat, a further report of an order, a test.
+ALTER TABLE events ADD COLUMN counts BIGINT NOT NULL DEFAULT 1;
+
+-- The first event that reported the order's purchase; 0: none, or from before this version.
+ALTER TABLE orders ADD COLUMN purchased BIGINT NOT NULL DEFAULT 0;
+
 -- Every segment of the workspace: its small number, and whether everybody has been looked at under its present rule.
 CREATE TABLE segments (
     slot        {id},
@@ -56,9 +62,12 @@ CREATE TABLE remembered (
 -- Bounds of value tiers that are quantiles, as last computed.
 CREATE TABLE cutoffs (
     name        TEXT PRIMARY KEY,
-    at          BIGINT NOT NULL,
-    bounds      TEXT NOT NULL,          -- JSON list of exact decimals
-    people      BIGINT NOT NULL         -- how many people they were computed over
+    digest      TEXT NOT NULL,          -- of what they are computed of; another one is computed at once
+    at          BIGINT NOT NULL,        -- when they last moved
+    computed_at BIGINT NOT NULL,        -- when they were last computed
+    bounds      TEXT NOT NULL,          -- JSON list of exact decimals; empty: too few people
+    people      BIGINT NOT NULL,        -- how many people they were computed over
+    sentence    TEXT NOT NULL           -- what is wrong with them, for people; '' when nothing is
 ) {without_rowid};
 
 -- Each audience of the workspace at each of its destinations.
@@ -76,8 +85,24 @@ CREATE TABLE audiences (
     size_at     BIGINT,                 -- when it said so
     synced_at   BIGINT,                 -- when the platform last took a change
     loaded_at   BIGINT,                 -- when the first load was complete
+    platform_name TEXT NOT NULL DEFAULT '',  -- its name there, unique; written before it is asked for, so that it is made once
+    meaning     TEXT NOT NULL DEFAULT '',    -- what the status means, in the platform's file's words
+    usable      BIGINT NOT NULL DEFAULT 0,   -- 1: ads can use it, as the platform said at size_at
+    applied     TEXT NOT NULL DEFAULT '',    -- the ad groups that were told to use it, and how
+    held_by     TEXT NOT NULL DEFAULT '',    -- the process that keeps it: never two at once
+    held_until  BIGINT NOT NULL DEFAULT 0,
     UNIQUE (name, destination)
 );
+
+-- What a platform would not take or give back, by its sentence.
+CREATE TABLE audience_refusals (
+    audience    BIGINT NOT NULL,
+    adding      BIGINT NOT NULL,        -- 1 it would not add, 0 it would not remove
+    sentence    TEXT NOT NULL,
+    keys        BIGINT NOT NULL,        -- identifiers
+    at          BIGINT NOT NULL,        -- the last time
+    PRIMARY KEY (audience, adding, sentence)
+) {without_rowid};
 
 -- Whom each audience wants. stale: the platform has not yet taken all of it.
 CREATE TABLE audience_people (
@@ -99,6 +124,7 @@ CREATE TABLE audience_keys (
     key         TEXT NOT NULL,          -- kind:hash, as it was sent
     person      BIGINT NOT NULL,
     state       TEXT NOT NULL,          -- adding (asked, not answered), there (taken), removing (asked, not answered)
+                                        -- refused (it would not add), stuck (it would not remove)
     at          BIGINT NOT NULL,
     PRIMARY KEY (audience, key, person)
 ) {without_rowid};
