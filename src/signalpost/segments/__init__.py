@@ -1,6 +1,7 @@
 """Segments: one rule over a person's history, as a sentence, as a function of a person and a moment, as SQL.
 
     rules      a rule as a value
+    language   the words of the language, what each takes, and an example
     reading    a rule read from the workspace file, every mistake with its line
     sentences  a rule as a sentence
     catalog    all segments of a workspace: declared, ladders, value tiers, journeys
