@@ -127,12 +127,8 @@ def page(platform: Destination) -> str:
         "",
         platform.answer_says,
         "",
-        "## What it tells of what it received",
-        "",
-        "Asked once an hour where the credentials allow it, and shown beside what Signalpost sent.",
-        "",
-        *(f"- {view.doc}" for view in platform.views),
-        "",
+        *view_lines(platform),
+        *audience_lines(platform),
         "## Cases",
         "",
         "Each case is a test.",
@@ -140,6 +136,47 @@ def page(platform: Destination) -> str:
         *case_lines(platform.name),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def view_lines(platform: Destination) -> list[str]:
+    """What the platform tells of what it received."""
+    if not platform.views:
+        return []
+    return [
+        "## What it tells of what it received",
+        "",
+        "Asked once an hour where the credentials allow it, and shown beside what Signalpost sent.",
+        "",
+        *(f"- {view.doc}" for view in platform.views),
+        "",
+    ]
+
+
+def audience_lines(platform: Destination) -> list[str]:
+    """How audiences are kept there."""
+    part = platform.audience
+    if part is None:
+        return []
+    module = importlib.import_module(f"signalpost.destinations.{platform.name}_audiences")
+    rows = [
+        ["identifiers it takes", ", ".join(f"`{kind}`" for kind in part.kinds)],
+        ["rows a request", f"{part.batch:,}"],
+        ["requests a second", f"{part.requests_per_second:g}"],
+        ["smallest that ads can use", f"{part.minimum:,} {part.minimum_is}"],
+        ["the platform's own processing", part.pace],
+    ]
+    if part.files:
+        rows.append(["rows a file", f"{part.files.rows:,}"])
+    return [
+        "## Audiences",
+        "",
+        part.doc,
+        "",
+        *table(["", ""], rows),
+        "What each code in an answer means for an audience:",
+        "",
+        *table(["code", "what Signalpost does", "meaning"], code_rows(module, DOES_WITH_AUDIENCES)),
+    ]
 
 
 def field_rows(field: Any) -> list[list[str]]:
@@ -152,14 +189,23 @@ def field_rows(field: Any) -> list[list[str]]:
     return rows + [[f"`{field.path}{between}{part}`", "", words] for part, words in field.parts.items()]
 
 
-def code_rows(module: ModuleType) -> list[list[str]]:
+DOES = {
+    "RETRIES": "tries again (it was not looked at)",
+    "TROUBLES": "tries again (it may have been taken)",
+    "BLOCKS": "holds the destination, keeps the signals",
+    "REFUSALS": "halves the batch; alone, the event is refused",
+}
+DOES_WITH_AUDIENCES = {
+    "RETRIES": "tries again (it was not looked at)",
+    "TROUBLES": "tries again (it may have been taken)",
+    "FILES": "tries again, from the upload on",
+    "UNAUTHORISED": "holds all audiences of the destination",
+    "REFUSALS": "halves the batch; alone, the identifier is refused",
+}
+
+
+def code_rows(module: ModuleType, does: dict[str, str] = DOES) -> list[list[str]]:
     """Every code of a platform's tables."""
-    does = {
-        "RETRIES": "tries again (it was not looked at)",
-        "TROUBLES": "tries again (it may have been taken)",
-        "BLOCKS": "holds the destination, keeps the signals",
-        "REFUSALS": "halves the batch; alone, the event is refused",
-    }
     return [[f"`{code}`", does[name], meaning] for name in does for code, meaning in sorted(getattr(module, name, {}).items())]
 
 

@@ -220,7 +220,7 @@ RIGHTS: Final = (
 )
 
 UNAUTHORISED: Final = {
-    **{code: sentence for code, sentence in BLOCKS.items() if code != 40007},
+    **{code: sentence for code, sentence in BLOCKS.items() if code not in {40007, 40063}},
     40001: f"TikTok does not let this access token change audiences: {RIGHTS}",
     40003: f"TikTok does not let this access token change audiences: {RIGHTS}",
     40009: "TikTok's sandbox has no audiences: check the endpoint.",
