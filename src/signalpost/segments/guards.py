@@ -61,8 +61,8 @@ NET = frozenset({"person.lifetime_value", "person.average_order_value", "person.
 SHORTEST = 7 * UNITS["d"]
 """Both platforms' advice is to keep buyers from ads for 7 to 14 days."""
 
-PART_OF_CYCLE = 2
-"""Ads that come back before this part (a half) of the replenishment cycle is over reach people who still have enough."""
+PART_OF_CYCLE = 3
+"""Ads that come back before this part (a third) of the replenishment cycle is over reach people who still have enough."""
 
 
 class Guard(Struct, frozen=True, kw_only=True):
@@ -331,7 +331,7 @@ def _beside(each: Paid, name: str, journey: Journey) -> Iterator[Guard]:
         yield each.guard(
             "early_offer",
             "offer",
-            f"Ads with a discount reach `{title}` from {spelt(start)} {left} on, and `{name}` offers one after "
+            f"Ads with a discount reach `{title}` {f'from {spelt(start)} {left} on' if start else f'right {left}'}, and `{name}` offers one after "
             f"{spelt(min(offers))} only: people who would have paid the full price get it from the ad.",
             f"Begin the window at {spelt(min(offers))}, or show them ads without a discount before.",
             subject,
