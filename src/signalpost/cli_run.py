@@ -23,7 +23,7 @@ from signalpost.destinations import CATALOG
 from signalpost.errors import StoreError
 from signalpost.marked import did_you_mean
 from signalpost.processing import now_ms, quiet_logs
-from signalpost.store import batches, owner
+from signalpost.store import memberships, owner
 from signalpost.store.database import Database
 
 Found = TypeVar("Found")
@@ -157,8 +157,7 @@ def replay_signals(
         raise Misuse(f"--since {since}: write a time such as 90m, 36h or 3d.") from error
 
     def work(database: Database) -> tuple[list[replay.Candidate], int, int, pipeline.Route]:
-        slots = database.submit(lambda connection: batches.slots(connection, list(workspace.destinations))).result()
-        plan = pipeline.plan(workspace, slots)
+        plan = pipeline.plan(workspace, database.submit(lambda connection: memberships.known(connection, workspace)).result())
         route = next(route for route in plan.routes if route.name == destination)
         found = database.look(
             lambda connection: replay.candidates(

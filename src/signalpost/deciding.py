@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from signalpost.events import Event, Identifier, Order, Signal
+from signalpost.events import Event, Identifier, Order, Person, Signal
 from signalpost.plan import Plan, Route
 from signalpost.state import PLACES, Decision, KnownOrder, Row, State
 
@@ -54,6 +54,10 @@ class Deciding(Struct):
     pending: list[Pending] = field(default_factory=list)
     orders: dict[str, KnownOrder] = field(default_factory=dict)
     """Order key -> an order that this batch heard news of."""
+    before: dict[int, Person] = field(default_factory=dict)
+    """People whom the event in hand may change -> who they were before it."""
+    joined: set[int] = field(default_factory=set)
+    """Those of them who were merged with another."""
     covered: tuple[int, int] = (0, 0)
     """(event, the match keys it carries): of the event in hand."""
     derived: dict[int, int] = field(default_factory=dict)

@@ -228,6 +228,10 @@ def combine(left: Person, right: Person) -> Person:
         derived=_earliest(left.derived, right.derived),
         recent=_all_of(left.recent, right.recent),
         given=_newest(left.given, right.given),
+        memory=_all_times(left.memory, right.memory),
+        inside=_earliest(left.inside, right.inside),
+        looked_at=max(left.looked_at, right.looked_at),
+        forgotten=max(left.forgotten, right.forgotten),
     )
     return replace(joined, keys=match_keys(joined))
 
@@ -244,6 +248,14 @@ def _ranked(values: dict[str, int]) -> tuple[str, ...]:
     if len(values) < 2:
         return tuple(values)
     return tuple(sorted(values, key=lambda value: (-values[value], value))[:MOST_KEPT])
+
+
+def _all_times(left: dict[str, tuple[int, ...]], right: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Both memories; what is more than a slot keeps is dropped by those who know the slots (`live.trimmed`)."""
+    joined = dict(left)
+    for slot, times in right.items():
+        joined[slot] = tuple(sorted((*joined[slot], *times))) if slot in joined else times
+    return joined
 
 
 def match_keys(person: Person) -> dict[str, Any]:
@@ -397,6 +409,11 @@ def learn(
         derived=person.derived,
         recent=person.recent,
         given=given,
+        memory=person.memory,
+        inside=person.inside,
+        due=person.due,
+        looked_at=person.looked_at,
+        forgotten=person.forgotten,
         keys=person.keys,
     )
     return learned if keys_stand else replace(learned, keys=match_keys(learned))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from signalpost import orders, purchases
+from signalpost import memberships, orders, purchases
 from signalpost.deciding import Deciding, micros
 from signalpost.events import Event, Order, Person
 from signalpost.plan import Plan
@@ -45,8 +45,10 @@ def about(event: Event, name: str, order: Order, person: Person, number: int, wo
     if bought:
         known.person = person.id
     work.orders[known.key] = known
+    if name == PURCHASE and known.record.claims and not known.purchased:
+        known.purchased = number
     if known.record is not before or bought:
-        remember(known, work)
+        remember(known, event.received_at, work)
         if name in STOPS:
             _take_back(known, before, name, work)
     return known
@@ -91,11 +93,12 @@ def _told(record: Record, event: Event, name: str, order: Order, number: int) ->
     return purchases.pixel_sent(record, platform[:50], (event_id or "")[:200], at) if platform else record
 
 
-def remember(known: KnownOrder, work: Deciding) -> None:
-    """Bring what the order's person remembers of it up to date."""
+def remember(known: KnownOrder, at: int, work: Deciding) -> None:
+    """Bring what the order's person remembers of it up to date; `at`: when the news came in."""
     owner = work.state.people.get(work.now_known_as(known.person))
     if owner is None or owner.suppressed_at:
         return
+    owner = memberships.begin(owner, at, work)
     plan = work.plan
     counts = plan.counted_source.get(PURCHASE)
     order = purchases.bought(known.record, counts, plan.workspace.currency, plan.rates)
@@ -143,6 +146,11 @@ def _take_back(known: KnownOrder, before: Record, name: str, work: Deciding) -> 
                     first=not (before.refunds or before.cancelled_at),
                 )
             )
+
+
+def told_before(known: KnownOrder | None, name: str, number: int) -> bool:
+    """Whether this purchase had been reported before, by another source or again: what happened once counts once."""
+    return name == PURCHASE and known is not None and number != known.purchased
 
 
 def called_off(known: KnownOrder | None, plan: Plan) -> str | None:

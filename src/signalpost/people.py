@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from signalpost import identity
+from signalpost import identity, memberships
 from signalpost.deciding import Arrived, Deciding
 from signalpost.events import Event, Person
 from signalpost.state import Withdrawn
@@ -26,16 +26,17 @@ def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Decid
         person = Person(id=arrived.id, created_at=min(event.time, event.received_at))
         state.people[person.id] = person
         work.changed[person.id] = None
+        work.before[person.id] = memberships.NOBODY
     else:
-        person = state.people[found.person]
+        person = memberships.begin(state.people[found.person], event.received_at, work)
     for key in found.attach:
         state.owners[key] = made.owners[key] = person.id
     for other, why in found.refused:
         made.merges.append((arrived.id, person.id, other, 0, why, None, made.now))
     for other, why in found.merged:
-        person = merge(person, state.people[other], why, arrived.id, work)
+        person = merge(person, memberships.begin(state.people[other], event.received_at, work), why, arrived.id, work)
     if event.kind in {"delete", "suppress", "unsuppress"}:
-        return exercise_right(person, event, work)
+        return exercise_right(person, event, arrived.id, work)
     if person.suppressed_at:
         return person
     learned = identity.learn(person, event, own, said, kept)
@@ -61,6 +62,7 @@ def merge(one: Person, other: Person, why: str, event: int, work: Deciding) -> P
     work.state.people[joined.id] = joined
     del work.state.people[loser.id]
     work.changed[joined.id] = work.taught[joined.id] = None
+    work.joined.add(joined.id)
     if joined.suppressed_at:
         withdraw(joined.id, work)
     return joined
@@ -85,7 +87,7 @@ def withdraw(person: int, work: Deciding) -> None:
             pending.withdrawn = pending.withdrawn or "suppressed_person"
 
 
-def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
+def exercise_right(person: Person, event: Event, number: int, work: Deciding) -> Person:
     """Erased, suppressed or allowed again, as the person asked. What still waits of theirs is withdrawn."""
     state = work.state
     if event.kind == "unsuppress":
@@ -95,7 +97,16 @@ def exercise_right(person: Person, event: Event, work: Deciding) -> Person:
         return freed
     withdraw(person.id, work)
     hand_over(person, 0, work)
-    emptied = Person(id=person.id, created_at=person.created_at, suppressed_at=max(event.time, 1), derived=person.derived)
+    emptied = Person(
+        id=person.id,
+        created_at=person.created_at,
+        suppressed_at=max(event.time, 1),
+        derived=person.derived,
+        inside=person.inside,  # until they are seen to have left
+        due=person.due,
+        looked_at=person.looked_at,
+        forgotten=number,
+    )
     if event.kind == "suppress":
         state.people[person.id] = emptied
         work.changed[person.id] = None

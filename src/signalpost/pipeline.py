@@ -16,7 +16,20 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost import clocks, conditions, coverage, facts, gates, identity, orderbook, orders, purchases, sources, vocabulary
+from signalpost import (
+    clocks,
+    conditions,
+    coverage,
+    facts,
+    gates,
+    identity,
+    memberships,
+    orderbook,
+    orders,
+    purchases,
+    sources,
+    vocabulary,
+)
 from signalpost.deciding import (
     LAST_PLACE,
     Arrived,
@@ -122,6 +135,8 @@ def decide(batch: Batch, state: State, plan: Plan, now: int) -> Decision:
     for known in made.orders:
         known.person = work.now_known_as(known.person)
     made.owners = {key: work.now_known_as(owner) for key, owner in made.owners.items()}
+    if made.moved or made.dropped:
+        memberships.follow(work)
     return made
 
 
@@ -134,7 +149,7 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
     first = work.state.seen.setdefault(key, number)
     if first != number:
         note = f"repeat of event {first}"
-        made.events.append((number, f"{key}#{number}", event.kind, name, 0, None, event.time, event.received_at, note))
+        made.events.append((number, f"{key}#{number}", event.kind, name, 0, None, event.time, event.received_at, note, 0))
         for route in plan.routes if is_signal else ():
             withhold(made, number, route, name, None, orders.NO_ORDER, "duplicate_message")
         return
@@ -144,12 +159,11 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         event = replace(event, time=event.received_at)
     said = said_by(event, plan)
     merged = len(made.moved)
+    work.before.clear()
     person = person_of(arrived, event, said, work)
     if is_signal:
         order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
-        made.events.append(
-            (number, key, event.kind, name, person.id, order.id, event.time, event.received_at, order.value_from or None)
-        )
+        row = (number, key, event.kind, name, person.id, order.id, event.time, event.received_at, order.value_from or None)
         known = None
         test = plan.production and gates.marked_test(event)
         if name in orderbook.NEWS and not test:
@@ -157,7 +171,10 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
             person = work.state.people.get(person.id, person)
         repeated = name in plan.repeats and person.id != 0 and repeats(event, name, order, person, work)
         person = work.state.people.get(person.id, person)
+        counts = not test and not orderbook.told_before(known, name, number)
+        made.events.append((*row, int(counts)))
         told = Told(event, name, number, person, order, known, consent_of(said, person, plan), test)
+        told = placed(told, work, remember=counts)
         for route in plan.routes:
             tell(told, route, "repeat" if repeated else None, work)
         for derived in plan.firsts.get(name, ()) if person.id and not person.suppressed_at and not repeated else ():
@@ -165,9 +182,10 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
                 derive(derived.name, told, None, work)
     else:
         row = (number, key, event.kind, name, person.id, None, event.time, event.received_at, NOTES.get(event.kind))
-        made.events.append(row)
+        made.events.append((*row, 1))
         order = orders.NO_ORDER
         told = Told(event, name, number, person, order, None, consent_of(said, person, plan), test=False)
+        told = placed(told, work, remember=True)
     if plan.reached and person.id and not person.suppressed_at:
         # A report of the order that does not count makes nothing true: the one that does will, with its own value.
         counts = name == PURCHASE and event.source == plan.counted_source.get(PURCHASE, event.source)
@@ -193,6 +211,17 @@ class Told(Struct, frozen=True, gc=False):
     """For a derived event: the name of the event that made it, whose gates are its own too."""
     answers: dict[str, bool] = {}
     """Gate -> whether its condition holds: each is asked once, for all destinations."""
+
+
+def placed(told: Told, work: Deciding, *, remember: bool) -> Told:
+    """The event with its person as the segments now have them; `remember`: it counts as having happened."""
+    if not work.plan.segments.segments:
+        return told
+    if remember:
+        memberships.remember(told.event, told.name, told.person, lambda: subject(told, work), work)
+    memberships.settle(told.number, told.name, told.event.received_at, work)
+    person = work.state.people.get(told.person.id)
+    return told if person is None or person is told.person else replace(told, person=person)
 
 
 def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
@@ -431,10 +460,11 @@ def derive(name: str, told: Told, key: str | None, work: Deciding) -> None:
         )
     note = f"{DERIVED_FROM}{told.number}"
     row = (number, f"{origin.source}:{origin.message_id}>{purchases.slug(name)}", "track", name, person.id, order.id, event.time)
-    made.events.append((*row, event.received_at, note))
+    made.events.append((*row, event.received_at, note, int(not told.test)))
     derived = Told(
         event, name, number, person, order, known, told.consent, told.test, origin=PURCHASE if key is not None else told.name
     )
+    derived = placed(derived, work, remember=not told.test)
     for route in work.plan.routes:
         tell(derived, route, None, work)
 

@@ -5,17 +5,19 @@ What is a duration, a path or a condition in the file is a number or a closure h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct, field
 
-from signalpost import conditions, gates, mapping, purchases, rollout, vocabulary
+from signalpost import audiences, conditions, gates, mapping, purchases, rollout, vocabulary
 from signalpost import config as workspace_file
 from signalpost.destinations import CATALOG
 from signalpost.destinations.contract import Destination, request_settings
 from signalpost.events import Event
+from signalpost.segments import bands, catalog, live
+from signalpost.state import Numbers
 
 
 class Route(Struct, frozen=True):
@@ -74,6 +76,10 @@ class Plan(Struct, frozen=True):
     staged: bool = False
     capped: tuple[str, ...] = ()
     """Destinations that cap events by purchases."""
+    segments: live.Live = live.NONE
+    segment_slots: dict[str, int] = {}
+    """Segment -> its small number, of every segment there ever was."""
+    audiences: tuple[audiences.Wanted, ...] = ()
 
     def rules_at(self, route: Route, name: str) -> tuple[gates.Rule, ...]:
         """The workspace's own gates that look at this event on its way to this destination."""
@@ -87,12 +93,19 @@ class Plan(Struct, frozen=True):
         return found
 
 
-def plan(workspace: workspace_file.Workspace, slots: Mapping[str, int] | None = None) -> Plan:
-    """Compile the workspace: one route a destination. `slots` are the numbers the database gave (`batches.slots`)."""
+def plan(workspace: workspace_file.Workspace, numbers: Numbers | None = None) -> Plan:
+    """Compile the workspace: one route a destination. `numbers` are what the database gave (`store.memberships`)."""
     duration = workspace_file.duration
-    routes = tuple(
-        _route(workspace, name, index if slots is None else slots[name]) for index, name in enumerate(workspace.destinations)
-    )
+    all_segments = catalog.of(workspace)
+    if numbers is None:
+        titles = [(each.title, destination) for each in workspace.audiences for destination in each.to]
+        numbers = Numbers(
+            destinations={name: slot for slot, name in enumerate(workspace.destinations)},
+            segments={name: slot for slot, name in enumerate(all_segments.rules)},
+            audiences={pair: slot for slot, pair in enumerate(titles)},
+        )
+    routes = tuple(_route(workspace, name, numbers.destinations[name]) for name in workspace.destinations)
+    tiers = {name: bands.declared(each, numbers.cutoffs.get(name, ())) for name, each in workspace.value_tiers.items()}
     firsts: dict[str, tuple[First, ...]] = {}
     reached = []
     for name, derived in workspace.derived.items():
@@ -119,7 +132,7 @@ def plan(workspace: workspace_file.Workspace, slots: Mapping[str, int] | None = 
         limited=gates.finder(workspace.consent.limited_data_use),
         counted_source=workspace.counted_source,
         rules=gates.rules(workspace),
-        kept_traits=gates.kept_traits(workspace),
+        kept_traits=gates.kept_traits(workspace) | all_segments.traits,
         reached=tuple(reached),
         firsts=firsts,
         holds={name: duration(hold) for name, hold in workspace.holds.items()},
@@ -127,6 +140,9 @@ def plan(workspace: workspace_file.Workspace, slots: Mapping[str, int] | None = 
         rates={currency: Decimal(rate) for currency, rate in workspace.rates.items()},
         staged=any(route.stages for route in routes),
         capped=tuple(route.name for route in routes if any(route.caps)),
+        segments=live.compile(all_segments.rules, tiers, numbers.unready),
+        segment_slots=numbers.segments,
+        audiences=audiences.of(workspace, numbers.audiences, numbers.unready),
     )
 
 

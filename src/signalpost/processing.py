@@ -24,7 +24,7 @@ from signalpost.config import Workspace
 from signalpost.errors import StoreError
 from signalpost.sources import Reading
 from signalpost.state import Decision
-from signalpost.store import batches
+from signalpost.store import batches, memberships
 from signalpost.store.database import Connection, Database
 
 log = structlog.get_logger("signalpost")
@@ -62,9 +62,9 @@ def quiet_logs() -> None:
 
 
 def plan_of(database: Database, workspace: Workspace) -> pipeline.Plan:
-    """The workspace compiled, with the slots this database gave its destinations."""
-    names = list(workspace.destinations)
-    return pipeline.plan(workspace, database.submit(lambda connection: batches.slots(connection, names)).result())
+    """The workspace compiled, with the numbers this database gave; what is new in it begins a backfill."""
+    now = now_ms()
+    return pipeline.plan(workspace, database.submit(lambda connection: memberships.numbers(connection, workspace, now)).result())
 
 
 def _set_aside_first(connection: Connection) -> None:

@@ -7,6 +7,7 @@ compared and repeated.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct, field
@@ -23,6 +24,20 @@ SLOTS = 64
 """Destinations a workspace may have; a signal's id is its event's id times this, plus the destination's slot."""
 
 
+class Numbers(Struct, frozen=True):
+    """What the database knows of a workspace and the file does not: small numbers, and bounds that were computed."""
+
+    destinations: dict[str, int]
+    segments: dict[str, int] = {}
+    """Of every segment there ever was."""
+    audiences: dict[tuple[str, str], int] = {}
+    """(audience, destination) -> slot."""
+    cutoffs: dict[str, tuple[Decimal, ...]] = {}
+    """Value tiers -> their bounds, of those that are quantiles."""
+    unready: frozenset[str] = frozenset()
+    """Segments whose past is not remembered yet: nobody is asked about them."""
+
+
 class KnownOrder(Struct, gc=False):
     """An order the hub has heard of; `sent` names the destinations that count its purchase, each with the event that was sent."""
 
@@ -34,6 +49,8 @@ class KnownOrder(Struct, gc=False):
     """The first event that named it."""
     time: int
     sent: dict[str, int]
+    purchased: int = 0
+    """The first event that reported its purchase, as far as it is known: the one that counts where events are counted."""
     record: Record = NOTHING
 
 
@@ -140,6 +157,14 @@ class Decision(Struct):
     """(destination, source, name, keys) -> signals."""
     tallies: dict[tuple[str, str], int] = field(default_factory=dict)
     """(destination, event) -> signals made, of destinations that cap events."""
+    moves: list[Row] = field(default_factory=list)
+    """(person, at, segment's slot, 1 entered or 0 left, event; 0: by time, -1: the rule changed), in order."""
+    members: dict[tuple[int, int], int | None] = field(default_factory=dict)
+    """(segment's slot, person) -> inside since, or None: outside."""
+    joined: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """Person who was merged with another -> every (segment's slot, since) they are in."""
+    wanted: dict[tuple[int, int], tuple[int, int, int, int]] = field(default_factory=dict)
+    """(audience's slot, person) -> (1 wanted or 0 not, priority, event, asked at)."""
     marks: list[Row] = field(default_factory=list)
     """(kind, source, name, value, at, event): seen for what may be the first time."""
     now: int = 0

@@ -126,7 +126,8 @@ def gather(connection: Connection, message_keys: list[str], identifiers: list[Id
 
 def known_order(row: Row) -> KnownOrder:
     """An order of `orders_known`; rows from before records were kept have none, and name destinations without their event."""
-    key, order_id, person, event, time, sent, record = row
+    key, order_id, person, event, time, sent, encoded, purchased = row
+    record = NOTHING if encoded is None else _record.decode(encoded)
     parted = (each.partition(":") for each in sent.split())
     return KnownOrder(
         key=key,
@@ -135,7 +136,8 @@ def known_order(row: Row) -> KnownOrder:
         event=event,
         time=time,
         sent={destination: int(number or event) for destination, _, number in parted},
-        record=NOTHING if record is None else _record.decode(record),
+        purchased=purchased or min((said.event for said in record.claims.values()), default=0),
+        record=record,
     )
 
 
@@ -161,7 +163,7 @@ def waiting_of(connection: Connection, ids: list[int]) -> list[Waiting]:
 def commit(connection: Connection, made: Decision) -> None:
     """Write a decision. Order matters: withdrawals name people as they were before they move,
     and people move before identifiers are set."""
-    if connection.run("backlog_claim", made.positions) != len(made.positions):
+    if made.positions and connection.run("backlog_claim", made.positions) != len(made.positions):
         raise StoreError("Another process has taken these requests through the pipeline already.")
     if made.stops or made.back:  # what they stop or find sent is counted here, on a copy: a commit may be tried again
         counts = {key: [*counter] for key, counter in made.counts.items()}
@@ -174,14 +176,18 @@ def commit(connection: Connection, made: Decision) -> None:
     for stop in made.stops:
         _stop(connection, made, stop)
     for winner, loser in made.moved:
-        for statement in ("identifiers_move", "outbox_move"):
+        for statement in ("identifiers_move", "outbox_move", "moves_join", "wanted_join", "keys_join"):
             connection.run(statement, winner, loser)
-        connection.run("person_drop", loser)
+        forget_memberships(connection, loser)
+        for statement in ("person_drop", "wanted_drop", "keys_drop"):
+            connection.run(statement, loser)
     for person, keys in made.handed:
         connection.run("orders_hand", person, keys)
     for person in made.dropped:
         connection.run("identifiers_drop", person)
         connection.run("person_drop", person)
+        forget_memberships(connection, person)
+        connection.run("wanted_forget", made.now, person)
     if made.merges:
         connection.run_many(
             "merge_add",
@@ -193,12 +199,13 @@ def commit(connection: Connection, made: Decision) -> None:
     if made.owners:
         connection.run_many("identifier_set", [(_text(key), person) for key, person in made.owners.items()])
     if made.people:
-        connection.run_many("person_set", [(person.id, _encode(person), made.now) for person in made.people])
+        connection.run_many("person_set", [(each.id, _encode(each), made.now, next_change(each)) for each in made.people])
+    move(connection, made)
     if made.orders:
         connection.run_many(
             "order_set",
             [
-                (each.key, each.order_id, each.person, each.event, each.time, _sent(each), _encode(each.record))
+                (each.key, each.order_id, each.person, each.event, each.time, _sent(each), _encode(each.record), each.purchased)
                 for each in made.orders
             ],
         )
@@ -214,6 +221,47 @@ def commit(connection: Connection, made: Decision) -> None:
         take_back(connection, made, back)
     count(connection, made.now, made.counts)
     note(connection, made)
+
+
+def next_change(person: Person) -> int | None:
+    """When time alone may move the person next; None: never."""
+    return min(person.due.values()) if person.due else None
+
+
+def fire(connection: Connection, made: Decision) -> None:
+    """Write what the passing of time changed."""
+    connection.run_many("person_moved", [(_encode(each), next_change(each), each.id) for each in made.people])
+    move(connection, made)
+
+
+def forget_memberships(connection: Connection, person: int) -> None:
+    """Nobody is in a segment under this number any more."""
+    for (slot,) in connection.rows("members_of_person", person):
+        connection.run("member_drop", slot, person)
+    connection.run("moves_forget", person)
+
+
+def move(connection: Connection, made: Decision) -> None:
+    """Write who entered and left which segment, and whom audiences want since."""
+    if made.moves:
+        connection.run_many("move_add", made.moves)
+    for person, inside in made.joined.items():
+        for (slot,) in connection.rows("members_of_person", person):
+            connection.run("member_drop", slot, person)
+        connection.run_many("member_set", [(slot, person, since) for slot, since in inside])
+    if made.members:
+        entered, left = [], []
+        for (slot, person), since in made.members.items():
+            if since is None:
+                left.append((slot, person))
+            elif person not in made.joined:
+                entered.append((slot, person, since))
+        if left:
+            connection.run_many("member_drop", left)
+        if entered:
+            connection.run_many("member_set", entered)
+    if made.wanted:
+        connection.run_many("wanted_set", [(*key, *row) for key, row in made.wanted.items()])
 
 
 def _sent(order: KnownOrder) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from signalpost.config import Retention
+from signalpost.store import batches
 from signalpost.store.database import Connection
 
 STEP = 500
@@ -26,6 +27,10 @@ def prune(connection: Connection, retention: Retention, now: int, step: int = ST
     people = connection.rows("prune_people", now - retention.people * DAY, step)
     for statement in ("identifiers_drop", "person_drop"):
         connection.run_many(statement, people)
+    for (person,) in people:
+        batches.forget_memberships(connection, person)
+        connection.run("wanted_forget", now, person)
+    gone += connection.run("prune_moves", now - retention.ledger * DAY)
     gone += connection.run("prune_requests", now - retention.ledger * DAY, step)
     for counters in ("prune_rollups", "prune_notices", "prune_clocks", "prune_coverage", "prune_tallies"):
         gone += connection.run(counters, now - retention.ledger * DAY)

@@ -34,7 +34,8 @@ SELECT place, path, sentence FROM refusals WHERE position = ? ORDER BY place
 SELECT message_key, id FROM events WHERE message_key {in_texts}
 
 -- name: event_add (a client may have guessed under which key a repeat is kept and used it first: then the repeat has no row)
-INSERT INTO events (id, message_key, kind, name, person, order_id, time, received_at, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO events (id, message_key, kind, name, person, order_id, time, received_at, note, counts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (message_key) DO NOTHING
 
 -- name: event_by_id
@@ -67,8 +68,8 @@ DELETE FROM identifiers WHERE person = ?
 SELECT record FROM people WHERE id {in_numbers}
 
 -- name: person_set
-INSERT INTO people (id, record, changed_at) VALUES (?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET record = excluded.record, changed_at = excluded.changed_at
+INSERT INTO people (id, record, changed_at, next_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET record = excluded.record, changed_at = excluded.changed_at, next_at = excluded.next_at
 
 -- name: person_drop
 DELETE FROM people WHERE id = ?
@@ -86,11 +87,12 @@ SELECT event, person, other, joined, why, at FROM merges WHERE person = ? OR oth
 SELECT person FROM merges WHERE other = ? AND joined = 1 ORDER BY event DESC LIMIT 1
 
 -- name: orders_known
-SELECT key, order_id, person, event, time, sent, record FROM orders WHERE order_id {in_texts} ORDER BY event
+SELECT key, order_id, person, event, time, sent, record, purchased FROM orders WHERE order_id {in_texts} ORDER BY event
 
 -- name: order_set
-INSERT INTO orders (key, order_id, person, event, time, sent, record) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET sent = excluded.sent, person = excluded.person, record = excluded.record
+INSERT INTO orders (key, order_id, person, event, time, sent, record, purchased) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET
+    sent = excluded.sent, person = excluded.person, record = excluded.record, purchased = excluded.purchased
 
 -- name: orders_hand (to another person, or to nobody)
 UPDATE orders SET person = ? WHERE key {in_texts}

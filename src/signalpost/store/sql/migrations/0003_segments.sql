@@ -56,7 +56,8 @@ CREATE TABLE backfills (
 
 -- What the live flow remembers, as of the last start: a slot that is not here needs a backfill.
 CREATE TABLE remembered (
-    what        TEXT PRIMARY KEY        -- a memory slot's key, or trait:NAME
+    what        TEXT PRIMARY KEY,       -- a memory slot's key, or trait:NAME
+    dropped     BIGINT NOT NULL         -- 1: no rule needs it any more, and people still have old times of it
 ) {without_rowid};
 
 -- Bounds of value tiers that are quantiles, as last computed.
@@ -88,7 +89,9 @@ CREATE TABLE audiences (
     platform_name TEXT NOT NULL DEFAULT '',  -- its name there, unique; written before it is asked for, so that it is made once
     meaning     TEXT NOT NULL DEFAULT '',    -- what the status means, in the platform's file's words
     usable      BIGINT NOT NULL DEFAULT 0,   -- 1: ads can use it, as the platform said at size_at
-    applied     TEXT NOT NULL DEFAULT '',    -- the ad groups that were told to use it, and how
+    way         TEXT NOT NULL DEFAULT '',    -- how it was made, and is changed: stream, file; '' while it is not made
+    applied     TEXT NOT NULL DEFAULT '{}',  -- JSON: the ad groups that were told to use it, how, and what went wrong
+    used_by     TEXT,                        -- JSON: the ad groups that use it and how, as the platform says; NULL: it does not
     held_by     TEXT NOT NULL DEFAULT '',    -- the process that keeps it: never two at once
     held_until  BIGINT NOT NULL DEFAULT 0,
     UNIQUE (name, destination)
