@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,6 +39,7 @@ from signalpost.marked import (
 from signalpost.options import (
     ROLLOUT_MEASURES,
     UNITS,
+    Audience,
     Consent,
     Derived,
     Destination,
@@ -55,6 +57,9 @@ from signalpost.options import (
     share,
 )
 from signalpost.presets import PARAMETERS, PRESETS, slug
+from signalpost.segments import checking
+from signalpost.segments.language import BOUNDS, LADDER, LINES
+from signalpost.segments.reading import Known
 from signalpost.vocabulary import CANONICAL_EVENTS, canonical
 
 __all__ = [
@@ -230,6 +235,13 @@ def schema(catalog: Catalog) -> dict[str, Any]:
     definitions["Condition"] = _condition_schema()
     definitions["Gate"]["properties"]["when"]["$ref"] = "#/$defs/Condition"
     definitions["Derived"]["properties"]["where"]["$ref"] = "#/$defs/Condition"
+    definitions["Rule"] = _rule_schema()
+    definitions["Workspace"]["properties"]["segments"]["additionalProperties"] = {"$ref": "#/$defs/Rule"}
+    for name in ("to", "unless"):
+        several = definitions["Audience"]["properties"][name]
+        several["anyOf"] = [{"type": "string"}, {"type": several.pop("type"), "items": several.pop("items")}]
+    for name in ("bounds", "quantiles"):
+        definitions["ValueTiers"]["properties"][name]["items"]["type"] = ["string", "number"]
     definitions["Gate"]["properties"]["preset"]["anyOf"] = [{"enum": [*PRESETS]}, {"type": "null"}]
     definitions["Stage"]["properties"]["until"]["propertyNames"] = {"enum": [*ROLLOUT_MEASURES]}
     destination = definitions["Destination"]
@@ -269,6 +281,21 @@ def _condition_schema() -> dict[str, Any]:
     }
 
 
+def _rule_schema() -> dict[str, Any]:
+    """What a segment's rule may hold, for editors; what stands beside what `check` says."""
+    several = {"type": "array", "items": {"$ref": "#/$defs/Rule"}, "minItems": 1}
+    of_rules: dict[str, dict[str, Any]] = {"all": several, "any": several, "not": {"anyOf": [{"$ref": "#/$defs/Rule"}, several]}}
+    words = {**LINES, **{name: key for name, (key, _) in BOUNDS.items()}, **LADDER}
+    return {
+        "title": "Rule",
+        "description": "A segment: lines that must all hold, or a ladder.",
+        "type": "object",
+        "properties": {name: {**of_rules.get(name, {}), "description": key.doc} for name, key in words.items()},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+
+
 class _Checking:
     """One check of one file: reads it, then looks at what no single option can know."""
 
@@ -282,6 +309,7 @@ class _Checking:
             Destination: self._destination,
             Gate: self._gate,
             Derived: self._derived,
+            Audience: self._audience,
         }
         self.reading = Reading(notes, checks, records)
         self.own_events = {
@@ -298,6 +326,7 @@ class _Checking:
         self._gate_names()
         self._holds(fields["holds"])
         self._rates(fields["currency"])
+        self._segments(fields["timezone"])
         self._accounts(production=fields["environment"] == "production")
         self._keys()
         self._server()
@@ -460,6 +489,25 @@ class _Checking:
             else:
                 continue
             self.notes.place(one.key_line, one.column, one.path, sentence)
+
+    def _audience(self, value: Value) -> Any:
+        if value.kind != "mapping":
+            self.notes.at(value, f"`{value.path}` must hold options of its own, such as `segment: vip`.")
+            return MISSING
+        for key in ("to", "unless"):  # one alone is as good as a list
+            entry = value.entries.get(key)
+            if entry is not None and entry.kind == "scalar":
+                value.entries[key] = msgspec.structs.replace(entry, kind="list", items=[entry])
+        return self.reading.record(value, Audience)
+
+    def _segments(self, zone: Any) -> None:
+        own = {name for name, target in self.own_events.items() if name == target}
+        known = Known(
+            aliases=self.own_events,
+            events=frozenset({*own, *self.derived}),
+            zone=ZoneInfo(zone) if isinstance(zone, str) else UTC,
+        )
+        checking.check(self.root, self.notes, known)
 
     def _stages(self, value: Value, stages: Any, events: Mapping[str, Any]) -> None:
         """Look at a rollout: every event is one this destination is told of, begins once, and every bound can be measured."""

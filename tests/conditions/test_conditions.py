@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.conditions.naive import holds
 from tests.conditions.subjects import DAY, NOW, subject
 
@@ -306,7 +307,7 @@ def test_a_condition_reads_as_a_sentence(raw: Any, sentence: str) -> None:
         ({"order.value": {"contains": "0"}}, "`order.value` is a number: it takes"),
         ({"person.discount_rate": {"gt": "40"}}, "compared with a share from `0%` to `100%`, not with `40`"),
         ({"person.last_order_at": {"age": "30d"}}, "must be a range such as `6h..24h` or a bound such as `{gt: 30d}`"),
-        ({"segment": "vip"}, "there are no segments"),
+        ({"segment.vip": "true"}, "A condition names a segment as `segment: vip`."),
         ([{"order.value": "0"}], "write `all:` or `any:` before it"),
         ({"any": {"order.value": "0"}}, "must be a list of conditions"),
         ({"order.value": ""}, "is empty"),
@@ -353,3 +354,19 @@ def test_bots_are_known_by_their_user_agent(agent: str, bot: bool) -> None:
     condition = conditions.compile({"event.bot": "true"})
     assert condition.test(subject({"event.user_agent": agent})) is bot
     assert not condition.test(subject({}))
+
+
+def test_a_condition_can_name_segments() -> None:
+    """`segment` asks in which segments the person is at the moment of deciding, as any path with several texts."""
+    base = subject({})
+    inside = replace(base, person=replace(base.person, inside={"vip": 1, "recent_buyers": 2}))
+    asked: list[tuple[Any, bool, str]] = [
+        ("vip", True, "person's segments include vip"),
+        (["lapsed", "recent_buyers"], True, "person's segments include lapsed or recent_buyers"),
+        ({"not_in": ["vip", "lapsed"]}, False, "person's segments do not include vip or lapsed"),
+        ({"ne": "lapsed"}, True, "person's segments do not include lapsed"),
+    ]
+    for question, answer, sentence in asked:
+        condition = conditions.compile({"segment": question})
+        assert (condition.test(inside), condition.sentence) == (answer, sentence)
+    assert not conditions.compile({"segment": "vip"}).test(base)

@@ -103,7 +103,7 @@ def test_good_options_are_a_workspace() -> None:
         ("derived: {X: {}}\n", 14, "needs exactly one of"),
         ("derived: {X: {lifetime_value: -3}}\n", 14, "must be a number above 0"),
         ("derived: {X: {nth_order: 1}, Y: {first: X}}\n", 14, "is a derived event itself"),
-        ("derived: {X: {nth_order: 1, where: {segment: vip}}}\n", 14, "there are no segments"),
+        ("derived: {X: {nth_order: 1, where: {segment: vip}}}\n", 14, "There is no segment `vip`."),
         ("holds: {Order Complete: 15m}\n", 14, "There is no event `Order Complete`. Did you mean `Order Completed`?"),
         ("holds: {Order Completed: 15}\n", 14, "a duration is a number and a unit"),
         ("holds: {Order Completed: 60d}\n", 14, "is longer than TikTok"),

@@ -56,8 +56,8 @@ def _entry(key: str, value: Value, notes: Notes) -> Node | None:
 
 
 def _unknown(key: str) -> str:
-    if key == "segment" or key.startswith("segment."):
-        return "A condition cannot name a segment yet: there are no segments in a workspace file."
+    if key.startswith("segment."):
+        return f"A condition names a segment as `segment: {key.removeprefix('segment.') or 'NAME'}`."
     if key in OPEN:
         return f"`{key}` needs the name of what it looks at, such as `{key}.gift_note`."
     root, *names = key.split(".")

@@ -5,6 +5,7 @@
     reading    a rule read from the workspace file, every mistake with its line
     sentences  a rule as a sentence
     catalog    all segments of a workspace: declared, ladders, value tiers, journeys
+    checking   what is wrong with a file's segments, tiers, audiences and journeys together
     tiers      whether segments exclude one another and leave no gap, proved or sampled
     bands      bounds of value tiers, and hysteresis
     live       who is inside at a moment, and when that changes next

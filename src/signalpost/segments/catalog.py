@@ -202,21 +202,19 @@ def _journeys(workspace: Workspace) -> dict[str, Rule]:
 
 
 def _band_sentence(tiers: ValueTiers, index: int) -> str:
-    what = tiers.of.replace("_", " ")
-    marks = tiers.bounds or tiers.quantiles
-    low, high = marks[index - 1] if index else None, marks[index] if index < len(marks) else None
+    what = f"their {tiers.of.replace('_', ' ')}"
     if tiers.quantiles:
-        begin, end = (None if each is None else f"{share(each) * 100:f}".rstrip("0").rstrip(".") + "%" for each in (low, high))
-        where = f"above the lowest {begin}" if end is None else f"among the lowest {end}"
-        among = (
-            f"{where} of people who bought"
-            if begin is None or end is None
-            else f"{where} of people who bought, above the lowest {begin}"
-        )
-        return f"{what} is {among}"
-    if high is None:
-        return f"{what} is {number(low or '0'):f} or more, of people who bought"
-    return f"{what} is below {number(high):f}{'' if low is None else f' and {number(low):f} or more'}, of people who bought"
+        shares = [f"{(share(each) * 100).normalize():f}%" for each in tiers.quantiles]
+        above, below = shares[:index][-1:], shares[index:][:1]
+        if not above:
+            return f"{what} is among the lowest {below[0]} of people who bought"
+        rest = f", and not of {below[0]}" if below else ""
+        return f"{what} is above that of {above[0]}{rest} of people who bought"
+    bounds = [f"{number(each):f}" for each in tiers.bounds]
+    least, most = bounds[:index][-1:], bounds[index:][:1]
+    said = [f"{least[0]} or more"] if least else []
+    said += [f"below {most[0]}"] if most else []
+    return f"they bought, and {what} is {' and '.join(said)}"
 
 
 def _digests(rules: Mapping[str, Rule], bands: Mapping[str, ValueTiers]) -> dict[str, str]:
