@@ -170,8 +170,8 @@ def suppression(each: Paid, _: Workspace) -> Iterator[Guard]:
         yield each.guard(
             "no_suppression",
             "segment",
-            f"`{title}` shows ads to people for {_listed(f'`{event}`' for event in wanted[:2])}, and nobody leaves it by buying: "
-            "they see ads for what they have just bought.",
+            f"The audience `{title}` shows ads to people for {_listed(f'`{event}`' for event in wanted[:2])}, and nobody leaves "
+            "it by buying: they see ads for what they have just bought.",
             f"Add `did_not: {PURCHASE}` with `since: {wanted[0]}` to its rule, or name a segment of recent buyers under "
             "`unless`.",
         )
@@ -204,8 +204,8 @@ def refunded_seed(each: Paid, _: Workspace) -> Iterator[Guard]:
         yield each.guard(
             "refunded_seed",
             "segment",
-            f"`{audience.title}` counts purchases, refunded and cancelled ones too: people who sent everything back are in "
-            f"it, and {lookalike}.",
+            f"The audience `{audience.title}` counts purchases, refunded and cancelled ones too: people who sent everything "
+            f"back are in it, and {lookalike}.",
             "Ask for what they are worth, which refunds lower (`trait: {person.lifetime_value: {gt: 100}}`), or leave out who "
             "returns much (`trait: {person.refund_rate: {lt: 50%}}`).",
         )
@@ -250,22 +250,23 @@ def cooldown(each: Paid, workspace: Workspace) -> Iterator[Guard]:
         yield each.guard(
             "short_cooldown",
             "segment",
-            f"`{title}` keeps buyers from ads for {spelt(lasts)} only: they are paid for again before they can want anything.",
+            f"The audience `{title}` keeps buyers from ads for {spelt(lasts)} only: they are paid for again before they "
+            "can want anything.",
             "Keep them from ads for 7 to 14 days.",
         )
     elif cycle is not None and lasts > cycle:
         yield each.guard(
             "cooldown_cycle",
             "segment",
-            f"`{title}` keeps buyers from ads for {spelt(lasts)}, and after {spelt(cycle)} (`replenishment`) they need it again: "
-            "the very people who would buy now see no ads.",
+            f"The audience `{title}` keeps buyers from ads for {spelt(lasts)}, and after {spelt(cycle)} "
+            "(`replenishment`) they need it again: the very people who would buy now see no ads.",
             f"Shorten its window to a little less than {spelt(cycle)}.",
         )
     elif cycle is not None and lasts * PART_OF_CYCLE < cycle:
         yield each.guard(
             "cooldown_cycle",
             "segment",
-            f"`{title}` keeps buyers from ads for {spelt(lasts)}, and they need it again after {spelt(cycle)} only "
+            f"The audience `{title}` keeps buyers from ads for {spelt(lasts)}, and they need it again after {spelt(cycle)} only "
             "(`replenishment`): ads come back while they still have most of it.",
             f"Lengthen its window to at least {spelt(cycle // PART_OF_CYCLE)}.",
         )
@@ -328,11 +329,12 @@ def _beside(each: Paid, name: str, journey: Journey) -> Iterator[Guard]:
         )
     offers = [duration(step.at) for step in journey.steps if step.offer]
     if audience.offer and offers and start < min(offers):
+        since = f"from {spelt(start)} {left} on" if start else f"right {left}"
         yield each.guard(
             "early_offer",
             "offer",
-            f"Ads with a discount reach `{title}` {f'from {spelt(start)} {left} on' if start else f'right {left}'}, and `{name}` offers one after "
-            f"{spelt(min(offers))} only: people who would have paid the full price get it from the ad.",
+            f"Ads with a discount reach `{title}` {since}, and `{name}` offers one after {spelt(min(offers))} only: people who "
+            "would have paid the full price get it from the ad.",
             f"Begin the window at {spelt(min(offers))}, or show them ads without a discount before.",
             subject,
         )
