@@ -59,7 +59,7 @@ from signalpost.options import (
 from signalpost.presets import PARAMETERS, PRESETS, slug
 from signalpost.segments import checking
 from signalpost.segments.language import BOUNDS, LADDER, LINES
-from signalpost.segments.reading import Known
+from signalpost.segments.operands import Known
 from signalpost.vocabulary import CANONICAL_EVENTS, canonical
 
 __all__ = [

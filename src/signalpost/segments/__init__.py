@@ -2,6 +2,8 @@
 
     rules      a rule as a value
     language   the words of the language, what each takes, and an example
+    operands   what stands in a rule's lines: events, spans, windows, dates, shares
+    ladders    tiers of an event's age, made by one line
     reading    a rule read from the workspace file, every mistake with its line
     sentences  a rule as a sentence
     catalog    all segments of a workspace: declared, ladders, value tiers, journeys

@@ -14,8 +14,8 @@ from signalpost import conditions
 from signalpost.conditions.plain import marked
 from signalpost.marked import Notes
 from signalpost.options import Tiers, ValueTiers, Workspace, duration, number, share
-from signalpost.segments import reading
-from signalpost.segments.reading import Known
+from signalpost.segments import ladders, reading
+from signalpost.segments.operands import Known
 from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Some, Trait
 from signalpost.segments.sentences import sentence
 
@@ -54,12 +54,12 @@ def of(workspace: Workspace) -> Catalog:
     """Every segment of a workspace that `config.check` found right."""
     known = knows(workspace)
     rules: dict[str, Rule] = {}
-    ladders: dict[str, tuple[str, ...]] = {}
+    steps: dict[str, tuple[str, ...]] = {}
     for name, raw in workspace.segments.items():
         made = _declared(name, raw, known)
         rules |= made
         if len(made) > 1:
-            ladders[name] = tuple(one for one in made if one != name)
+            steps[name] = tuple(one for one in made if one != name)
     bands: dict[str, Rule] = {
         band_segment(name, band): Band(tiers=name, index=index)
         for name, tiers in workspace.value_tiers.items()
@@ -71,11 +71,11 @@ def of(workspace: Workspace) -> Catalog:
     said = {name: sentence(rule, zone) for name, rule in ordered.items()}
     for name, tiers in workspace.value_tiers.items():
         said |= {band_segment(name, band): _band_sentence(tiers, index) for index, band in enumerate(tiers.names)}
-    disjoint = {name: Tiers(of=names, covering=name) for name, names in ladders.items()} | workspace.tiers
+    disjoint = {name: Tiers(of=names, covering=name) for name, names in steps.items()} | workspace.tiers
     return Catalog(
         rules=ordered,
         hidden=frozenset(journeys),
-        ladders=ladders,
+        ladders=steps,
         tiers=disjoint,
         bands=dict(workspace.value_tiers),
         sentences=said,
@@ -100,8 +100,8 @@ def segment_names(workspace: Workspace) -> Iterator[str]:
     for name, raw in workspace.segments.items():
         yield name
         value = marked(raw, name)
-        if reading.is_ladder(value):
-            yield from (f"{name}_{tier}" for tier in reading.tier_names(value))
+        if ladders.is_ladder(value):
+            yield from (f"{name}_{tier}" for tier in ladders.tier_names(value))
     for name, tiers in workspace.value_tiers.items():
         yield from (band_segment(name, band) for band in tiers.names)
 
@@ -173,9 +173,9 @@ def traits(rule: Rule) -> frozenset[str]:
 def _declared(name: str, raw: Any, known: Known) -> dict[str, Rule]:
     notes = Notes("")
     value = marked(raw, f"segments.{name}")
-    if reading.is_ladder(value):
-        steps = reading.ladder(value, notes, known, name)
-        made = None if steps is None else reading.ladder_rules(name, steps)
+    if ladders.is_ladder(value):
+        ladder = ladders.read(value, notes, known)
+        made = None if ladder is None else ladders.rules(name, ladder)
     else:
         rule = reading.read(value, notes, known, name)
         made = None if rule is None else {name: rule}

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from signalpost.marked import Notes, Value, did_you_mean, listed
 from signalpost.options import duration, number, share, spelt
-from signalpost.segments import catalog, reading
-from signalpost.segments.reading import Known, leaves, wrong_name
+from signalpost.segments import catalog, ladders, reading
+from signalpost.segments.operands import Known, wrong_name
+from signalpost.segments.reading import leaves
 from signalpost.segments.rules import Rule
 
 BY_FILE = frozenset({"tiktok"})
@@ -59,7 +60,7 @@ class _Checking:
                 self.at_key(value, f"The name of a segment {_NAMES}, not `{name}`.")
             self._make(name, value, "is a segment")
         for name, value in self.section("segments").items():
-            for tier in reading.tier_names(value) if reading.is_ladder(value) else ():
+            for tier in ladders.tier_names(value) if ladders.is_ladder(value) else ():
                 self._make(f"{name}_{tier}", value, f"is a tier of the ladder `{name}`")
         for name, value in self.section("value_tiers").items():
             if wrong_name(name):
@@ -76,9 +77,9 @@ class _Checking:
         """Every rule reads, and none names itself through others."""
         read: dict[str, Rule] = {}
         for name, value in self.section("segments").items():
-            if reading.is_ladder(value):
-                steps = reading.ladder(value, self.notes, known, name)
-                read |= {} if steps is None else reading.ladder_rules(name, steps)
+            if ladders.is_ladder(value):
+                steps = ladders.read(value, self.notes, known)
+                read |= {} if steps is None else ladders.rules(name, steps)
                 continue
             rule = reading.read(value, self.notes, known, name)
             if rule is not None:
@@ -94,9 +95,9 @@ class _Checking:
 
     def tiers(self) -> None:
         """A set of tiers has two segments or more, each of them there."""
-        ladders = {name for name, value in self.section("segments").items() if reading.is_ladder(value)}
+        made = {name for name, value in self.section("segments").items() if ladders.is_ladder(value)}
         for name, value in self.section("tiers").items():
-            if name in ladders:
+            if name in made:
                 self.at_key(value, f"The ladder `{name}` is a set of tiers already; give this one another name.")
             of = value.entries.get("of")
             members = _texts(of)
