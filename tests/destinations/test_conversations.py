@@ -188,7 +188,8 @@ def test_declarations_hold_together(platform: str) -> None:
     assert declared.custom_events or set(declared.events.values()) <= declared.event_names
     assert declared.events["Order Completed"] == declared.purchase
     assert all(setting.doc.endswith(".") for setting in declared.settings)
-    assert {setting.name for setting in declared.settings if setting.secret} == {"access_token", "audience_token", "reading_token"}
+    secrets = {setting.name for setting in declared.settings if setting.secret}
+    assert secrets == {"access_token", "audience_token", "reading_token"}
     paths = {field.path for field in declared.fields}
     assert set(msgspec.structs.asdict(declared.places).values()) <= paths
     assert declared.answer_says.endswith(".")
