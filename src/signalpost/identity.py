@@ -349,6 +349,23 @@ def _told(known: dict[str, tuple[Any, int]], facts: Mapping[str, Any], at: int) 
     return {**known, **changed} if changed else known
 
 
+def _given(
+    known: dict[str, tuple[Any, int]], facts: Mapping[str, Any], kept: frozenset[str], at: int
+) -> dict[str, tuple[Any, int]]:
+    if not kept or kept.isdisjoint(facts):
+        return known
+    return _told(known, {name: facts[name] for name in kept & facts.keys()}, at)
+
+
+def given(person: Person, event: Event, kept: frozenset[str]) -> Person:
+    """The person with the traits of these names that an event of the past gave; the same object when it gave nothing new."""
+    found, at = person.given, min(event.time, event.received_at)
+    for facts in (event.traits, event.context.get("traits")):
+        if facts and isinstance(facts, dict):
+            found = _given(found, facts, kept, at)
+    return person if found is person.given else replace(person, given=found)
+
+
 def learn(
     person: Person, event: Event, own: tuple[Identifier, ...], said: Mapping[str, bool], kept: frozenset[str] = frozenset()
 ) -> Person:
@@ -371,8 +388,7 @@ def learn(
     for facts in (event.traits, event.context.get("traits")):
         if facts and isinstance(facts, dict):
             traits = _hear_traits(traits, facts, at)
-            if kept and not kept.isdisjoint(facts):
-                given = _told(given, {name: facts[name] for name in kept & facts.keys()}, at)
+            given = _given(given, facts, kept, at)
     found = normalize.click_ids(event.properties, event.context)
     click_ids = _told(person.clicks, found, at) if found else person.clicks
     devices = _told(person.devices, _devices(event), at) if "device" in event.context else person.devices

@@ -80,6 +80,8 @@ class Plan(Struct, frozen=True):
     segment_slots: dict[str, int] = {}
     """Segment -> its small number, of every segment there ever was."""
     audiences: tuple[audiences.Wanted, ...] = ()
+    cutoffs: dict[str, tuple[Decimal, ...]] = {}
+    """The computed bounds of value tiers it was made with."""
 
     def rules_at(self, route: Route, name: str) -> tuple[gates.Rule, ...]:
         """The workspace's own gates that look at this event on its way to this destination."""
@@ -142,6 +144,7 @@ def plan(workspace: workspace_file.Workspace, numbers: Numbers | None = None) ->
         capped=tuple(route.name for route in routes if any(route.caps)),
         segments=live.compile(all_segments.rules, tiers, numbers.unready),
         segment_slots=numbers.segments,
+        cutoffs=numbers.cutoffs,
         audiences=audiences.of(workspace, numbers.audiences, numbers.unready),
     )
 

@@ -19,9 +19,10 @@ from typing import Any
 import msgspec
 import structlog
 
-from signalpost import pipeline
+from signalpost import backfill, pipeline
 from signalpost.config import Workspace
 from signalpost.errors import StoreError
+from signalpost.memberships import fired as decide_time
 from signalpost.sources import Reading
 from signalpost.state import Decision
 from signalpost.store import batches, memberships
@@ -31,6 +32,20 @@ log = structlog.get_logger("signalpost")
 
 BATCH = 100
 """Events the pipeline takes at once: so many stay in a processor's cache."""
+
+DUE = 500
+"""People whose due moments one transaction takes."""
+
+SETTLED_MS = 50
+"""A moment is due when it is so long ago: by then the journal has every request that came before it."""
+
+TURN_MS, FILL_MS = 100, 200
+"""How often, beside a stream of requests, time moves people and a backfill goes on."""
+
+LOOK_MS = 5_000
+"""How often bounds of value tiers are looked at."""
+
+IDLE_SECONDS = 1.0
 
 MARKS_LIMIT = 50_000
 """Marks kept in memory; clients may name their properties anything."""
@@ -93,8 +108,13 @@ class Processing:
         """What the intake has just read, by journal position, so that it need not be read twice."""
         self.marks: set[tuple[str, ...]] = set()
         """What was marked as seen, so that it is not written for every event."""
+        self.follows: Callable[[Decision], None] = lambda _: None
+        """Called with what time alone changed, once it is durable."""
         self._arrived = asyncio.Event()
         self._stopping = False
+        self._filling = True
+        """Whether a backfill may be under way."""
+        self._timed_at = self._filled_at = self._looked_at = 0
 
     def wake(self) -> None:
         """A request has come."""
@@ -114,11 +134,13 @@ class Processing:
             try:
                 if batch is None:
                     batch = await self.database.read(partial(self._take, most, ()))
+                rest = await self._pass(busy=batch is not None)
                 if batch is None:
                     self.fresh.clear()
                     most = BATCH
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._arrived.wait(), 1.0)
+                    if rest > 0:
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(self._arrived.wait(), rest)
                     continue
                 made = await self.database.read(partial(self._resolve, batch))
                 handed = self.before(made)
@@ -148,6 +170,71 @@ class Processing:
                 continue
             most = min(BATCH, most * 4)
             self.after(made, handed)
+
+    # ---- what time and new rules do ----------------------------------------------------------------------------------------
+
+    async def _pass(self, *, busy: bool) -> float:
+        """Let time move people and bring new rules up to date; gives how long (s) there is nothing more of it to do.
+
+        Beside a stream of requests it takes turns: time every `TURN_MS`, a piece of a backfill every `FILL_MS`.
+        """
+        now, rest = now_ms(), IDLE_SECONDS
+        if self.plan.segments.slots and now >= self._timed_at + (TURN_MS if busy else 0):
+            self._timed_at = now
+            made, until = await self.database.read(partial(self._due, now))
+            if made.people:
+                await self.database.write(partial(batches.fire, made=made))
+                self.follows(made)
+            rest = min(rest, max(0, until - now_ms()) / 1000)
+        if self._filling and now >= self._filled_at + (FILL_MS if busy else 0):
+            self._filled_at = now
+            await self._fill(now)
+            rest = 0.0 if self._filling else rest
+        if self.plan.workspace.value_tiers and now >= self._looked_at + LOOK_MS:
+            self._looked_at = now
+            if await self.database.write(
+                partial(memberships.recut, workspace=self.plan.workspace, known=self.plan.cutoffs, now=now)
+            ):
+                await self._plan_anew()
+                self._filling = True
+        return rest
+
+    def _due(self, now: int, connection: Connection) -> tuple[Decision, int]:
+        """What time alone changes by now, and when it next changes anything.
+
+        A moment never overtakes a request that came before it and still waits: the person may have bought.
+        """
+        waiting = connection.rows("backlog_oldest")
+        upto = min(now - SETTLED_MS, waiting[0][1]) if waiting else now - SETTLED_MS
+        people = memberships.people_due(connection, upto, DUE)
+        made = decide_time(people, upto, self.plan, now)
+        if len(people) == DUE:
+            return made, now
+        after = memberships.next_due(connection, upto)
+        return made, now + LOOK_MS if after is None else after + SETTLED_MS
+
+    async def _fill(self, now: int) -> None:
+        """One piece of the oldest backfill."""
+        found = await self.database.read(partial(self._piece, now))
+        if found is None:
+            self._filling = False
+            return
+        await self.database.write(partial(backfill.commit, made=found, now=now))
+        self.follows(found.moved)
+        if found.turns or found.ends:
+            await self._plan_anew()
+
+    def _piece(self, now: int, connection: Connection) -> backfill.Piece | None:
+        waiting = memberships.backfills(connection)
+        if not waiting:
+            return None
+        requests = connection.rows("backlog_oldest")
+        upto = min(now - SETTLED_MS, requests[0][1]) if requests else now - SETTLED_MS
+        return backfill.piece(connection, self.plan, waiting[0], upto, now)
+
+    async def _plan_anew(self) -> None:
+        workspace = self.plan.workspace
+        self.plan = pipeline.plan(workspace, await self.database.write(partial(memberships.known, workspace=workspace)))
 
     def _take(self, most: int, taken: Sequence[int], connection: Connection) -> pipeline.Batch | None:
         return pipeline.take(connection, self.plan, most, self.fresh, taken)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -11,8 +11,9 @@ from msgspec import Struct
 from signalpost.config import Workspace
 from signalpost.events import Person
 from signalpost.segments import catalog, live
+from signalpost.segments.rules import Band
 from signalpost.state import Numbers
-from signalpost.store import batches
+from signalpost.store import audiences, batches
 from signalpost.store.database import Connection
 
 _person = msgspec.json.Decoder(Person)
@@ -59,7 +60,7 @@ def known(connection: Connection, workspace: Workspace) -> Numbers:
         destinations=batches.slots(connection, list(workspace.destinations)),
         segments={name: int(slot) for name, slot, _, _, _ in rows},
         audiences={(name, destination): int(slot) for name, destination, slot in connection.rows("audience_slots")},
-        cutoffs={name: _bounds.decode(bounds) for name, bounds in connection.rows("cutoff_rows")},
+        cutoffs=_cutoffs(connection),
         unready=frozenset(name for name, _, _, ready_at, _ in rows if ready_at is None and name in filling),
     )
 
@@ -90,27 +91,46 @@ def _register(connection: Connection, workspace: Workspace, segments: catalog.Ca
         connection.run("remembered_add", what)
     for what in there.keys() - needed:
         connection.run("remembered_dropped", what)
-    audiences_changed = _register_audiences(connection, workspace)
-    if not changed and not fresh and not audiences_changed:
+    redefined = any(each.changed for each in audiences.register(connection, workspace))
+    if not changed and not fresh and not redefined:
         return
-    upto = int(connection.rows("events_last")[0][0])
     many = int(connection.rows("people_count")[0][0])
     events = int(connection.rows("events_count")[0][0]) if fresh else 0
+    _begin(connection, changed, fresh, events + many, now)
+
+
+def recut(connection: Connection, workspace: Workspace, known: Mapping[str, tuple[Decimal, ...]], now: int) -> bool:
+    """Whether bounds of value tiers are others than `known`; then everybody is to be asked about what is made of them."""
+    bounds = _cutoffs(connection)
+    moved = {name for name in bounds.keys() | known.keys() if bounds.get(name) != known.get(name)}
+    if not moved:
+        return False
+    rules = catalog.of(workspace).rules
+    segments = [
+        name
+        for name, rule in rules.items()
+        if any(isinstance(leaf, Band) and leaf.tiers in moved for leaf in live.leaves(rule, rules))
+    ]
+    _begin(connection, segments, (), int(connection.rows("people_count")[0][0]), now)
+    return True
+
+
+def _cutoffs(connection: Connection) -> dict[str, tuple[Decimal, ...]]:
+    return {name: _bounds.decode(bounds) for name, bounds in connection.rows("cutoff_rows")}
+
+
+def _begin(connection: Connection, segments: Sequence[str], fresh: Sequence[str], total: int, now: int) -> None:
+    """Begin a backfill; `fresh` is what must be remembered that was not: slots and traits."""
     connection.run(
         "backfill_add",
-        _encode(changed).decode(),
+        _encode(segments).decode(),
         _encode([what for what in fresh if not what.startswith(TRAIT)]).decode(),
         _encode([what.removeprefix(TRAIT) for what in fresh if what.startswith(TRAIT)]).decode(),
-        upto if fresh else 0,
-        events + many,
+        int(connection.rows("events_last")[0][0]) if fresh else 0,
+        total,
         now,
         now,
     )
-
-
-def _register_audiences(connection: Connection, workspace: Workspace) -> bool:
-    """Give each audience its number at each of its destinations; whether any is new or defined otherwise."""
-    return False
 
 
 def _strip(connection: Connection, keys: set[str]) -> None:
@@ -139,9 +159,9 @@ def people_due(connection: Connection, upto: int, most: int) -> list[Person]:
     return [_person.decode(record) for (record,) in connection.rows("people_due", upto, most)]
 
 
-def next_due(connection: Connection) -> int | None:
-    """When time alone moves anybody next."""
-    found = connection.rows("people_next_due")[0][0]
+def next_due(connection: Connection, after: int) -> int | None:
+    """When time alone moves anybody next, of moments after this one; None: never."""
+    found = connection.rows("people_next_due", after)[0][0]
     return None if found is None else int(found)
 
 

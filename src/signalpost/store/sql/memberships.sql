@@ -28,7 +28,7 @@ UPDATE people SET record = ?, next_at = ? WHERE id = ?
 SELECT record FROM people WHERE next_at <= ? ORDER BY next_at LIMIT ?
 
 -- name: people_next_due
-SELECT min(next_at) FROM people WHERE next_at IS NOT NULL
+SELECT min(next_at) FROM people WHERE next_at > ?
 
 -- name: member_set
 INSERT INTO members (segment, person, since) VALUES (?, ?, ?)
@@ -83,10 +83,6 @@ UPDATE audience_people SET wanted = 0, stale = stale + 1, priority = 0, asked_at
 
 -- name: audience_slots
 SELECT name, destination, slot FROM audiences
-
--- name: audience_slot_add
-INSERT INTO audiences (slot, name, destination, digest, state, sentence, status)
-SELECT coalesce(max(slot), 0) + 1, ?, ?, '', 'new', '', '' FROM audiences
 
 -- name: prune_moves (who entered and left long ago; who is inside now, and since when, stays in members)
 DELETE FROM moves WHERE at < ?

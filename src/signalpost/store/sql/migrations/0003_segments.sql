@@ -107,6 +107,14 @@ CREATE TABLE audience_refusals (
     PRIMARY KEY (audience, adding, sentence)
 ) {without_rowid};
 
+-- How many people each audience wanted, by the hour: a jump is seen against what is usual.
+CREATE TABLE audience_sizes (
+    audience    BIGINT NOT NULL,
+    hour        BIGINT NOT NULL,
+    people      BIGINT NOT NULL,
+    PRIMARY KEY (audience, hour)
+) {without_rowid};
+
 -- Whom each audience wants. stale: the platform has not yet taken all of it.
 CREATE TABLE audience_people (
     audience    BIGINT NOT NULL,
