@@ -1,10 +1,10 @@
 """Cut the operations the Pinterest emulator answers out of Pinterest's official API description.
 
-    python scripts/cut_pinterest_description.py DESCRIPTION OUTPUT
+    python scripts/cut_pinterest_description.py DESCRIPTION FOLDER
 
-DESCRIPTION is `v5/openapi.json` of github.com/pinterest/api-description (or a YAML of it); OUTPUT is
-`src/signalpost/platforms/pinterest-v5-events.json`. Operations are kept whole, and every component they
-reach through `$ref`; nothing is rewritten.
+DESCRIPTION is `v5/openapi.json` of github.com/pinterest/api-description (or a YAML of it); FOLDER is
+`src/signalpost/platforms`, which gets one file for the events and one for the audiences. Operations are kept
+whole, and every component they reach through `$ref`; nothing is rewritten.
 """
 
 from __future__ import annotations
@@ -17,11 +17,21 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-KEPT: dict[str, tuple[str, ...]] = {
-    "/ad_accounts/{ad_account_id}": ("get",),
-    "/ad_accounts/{ad_account_id}/events": ("post",),
-    "/ad_accounts/{ad_account_id}/conversion_eqs": ("get",),
-    "/ad_accounts/{ad_account_id}/conversion_tags": ("get",),
+KEPT: dict[str, dict[str, tuple[str, ...]]] = {
+    "pinterest-v5-events.json": {
+        "/ad_accounts/{ad_account_id}": ("get",),
+        "/ad_accounts/{ad_account_id}/events": ("post",),
+        "/ad_accounts/{ad_account_id}/conversion_eqs": ("get",),
+        "/ad_accounts/{ad_account_id}/conversion_tags": ("get",),
+    },
+    "pinterest-v5-audiences.json": {
+        "/ad_accounts/{ad_account_id}/customer_lists": ("get", "post"),
+        "/ad_accounts/{ad_account_id}/customer_lists/{customer_list_id}": ("get", "patch"),
+        "/ad_accounts/{ad_account_id}/audiences": ("get", "post"),
+        "/ad_accounts/{ad_account_id}/audiences/{audience_id}": ("get", "patch"),
+        "/ad_accounts/{ad_account_id}/ad_groups": ("get", "patch"),
+        "/ad_accounts/{ad_account_id}/ad_groups/{ad_group_id}": ("get",),
+    },
 }
 
 
@@ -38,9 +48,9 @@ def references(node: Any) -> Iterator[str]:
             yield from references(value)
 
 
-def cut(description: dict[str, Any]) -> dict[str, Any]:
+def cut(description: dict[str, Any], kept: dict[str, tuple[str, ...]]) -> dict[str, Any]:
     """Return the kept operations of `description` with exactly the components they reach."""
-    paths = {path: {verb: description["paths"][path][verb] for verb in verbs} for path, verbs in KEPT.items()}
+    paths = {path: {verb: description["paths"][path][verb] for verb in verbs} for path, verbs in kept.items()}
     components: dict[str, dict[str, Any]] = {}
     wanted = list(references(paths))
     while wanted:
@@ -59,10 +69,12 @@ def cut(description: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the description named first, write the cut to the file named second."""
-    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    """Read the description named first, write its cuts into the folder named second."""
+    source, folder = Path(sys.argv[1]), Path(sys.argv[2])
     description = YAML(typ="safe").load(source.read_text(encoding="utf-8"))
-    target.write_text(json.dumps(cut(description), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name, kept in KEPT.items():
+        text = json.dumps(cut(description, kept), indent=1, ensure_ascii=False)
+        (folder / name).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,17 +23,19 @@ from signalpost.platforms import faults as faults_
 from signalpost.platforms import pinterest as pinterest_
 from signalpost.platforms import tiktok as tiktok_
 from signalpost.platforms.clock import Clock
-from signalpost.platforms.faults import Fault, FaultRequest, Faults, Platform
+from signalpost.platforms.faults import Fault, FaultRequest, Faults, Kind, Platform
 from signalpost.platforms.pinterest import Pinterest
+from signalpost.platforms.pinterest_audiences import PinterestAudiences
 from signalpost.platforms.received import Received
 from signalpost.platforms.settings import Settings
 from signalpost.platforms.tiktok import TikTok
+from signalpost.platforms.tiktok_audiences import FILES, MAPPING, SEGMENT, TikTokAudiences
 from signalpost.platforms.wire import Answer, Request
 
 # The name under which `serve.py` hands an application the means to drop its connection.
 DROP = "signalpost.drop"
-# Neither platform documents a limit; this one only protects the emulator.
-MOST_BYTES = 64 * 1024 * 1024
+# Neither platform documents a limit for events; this one only protects the emulator, and lets TikTok's largest file in.
+MOST_BYTES = 256 * 1024 * 1024
 MALFORMED = b'{"code":0,"message":"OK","events":[{"status":"proc\xff'
 
 
@@ -54,6 +56,21 @@ class FromPixel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     properties: dict[str, Any] = {}
 
 
+class Disturb(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /control/audiences`; only what it names changes.
+
+    `delete` loses the audience `id` behind its owner's back; `owner` gives it to that account, and with `shared`
+    (TikTok) it stays visible to the one that made it. `delay_ms` is how long sizes take from now on.
+    """
+
+    platform: Platform
+    id: str | None = None
+    delete: bool = False
+    owner: str | None = None
+    shared: bool = False
+    delay_ms: int | None = None
+
+
 class Emulators(Starlette):
     """The ASGI application; `tiktok` and `pinterest` may be asked directly in a test of the same process."""
 
@@ -63,14 +80,19 @@ class Emulators(Starlette):
         self.faults = Faults(settings.seed)
         self.tiktok = TikTok(settings, self.clock, self.faults)
         self.pinterest = Pinterest(settings, self.clock, self.faults)
+        self.tiktok_audiences = TikTokAudiences(settings, self.clock, self.faults, self.tiktok)
+        self.pinterest_audiences = PinterestAudiences(settings, self.clock, self.faults, self.pinterest)
         super().__init__(
             routes=[
                 Route("/", self._home),
                 Route("/received", self._received),
                 Route("/received/ids", self._ids),
+                Route("/audiences", self._audiences),
+                Route("/audiences/members", self._members),
                 Route("/pixel", self._pixel, methods=["POST"]),
                 Route("/control/faults", self._faults, methods=["GET", "POST", "DELETE"]),
                 Route("/control/clock", self._clock, methods=["GET", "POST", "DELETE"]),
+                Route("/control/audiences", self._disturb, methods=["POST"]),
                 Route("/control/reset", self._reset, methods=["POST"]),
             ]
         )
@@ -94,28 +116,23 @@ class Emulators(Starlette):
         if len(body) > MOST_BYTES:
             await _send(Answer(413, b""), send)
             return
-        request = Request(
-            scope["method"],
-            scope["path"],
-            dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
-            dict(scope["headers"]),
-            body,
-        )
-        answer_it, check = self._endpoint(platform, request)
+        pairs = tuple(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        request = Request(scope["method"], scope["path"], dict(pairs), dict(scope["headers"]), body, pairs)
+        answer_it, kind = self._endpoint(platform, request)
         if not self.faults.active:
             await _send(answer_it(request), send)
             return
-        seconds = self.faults.latency(platform, check=check)
+        seconds = self.faults.latency(platform, kind, request.path)
         if seconds:
             await asyncio.sleep(seconds)
-        fault = self.faults.strike(platform, check=check)
+        fault = self.faults.strike(platform, kind, request.path)
         if fault is None:
             await _send(answer_it(request), send)
             return
         if fault.after:
             said = answer_it(request)
         else:
-            self._of(platform).requests += not check
+            self._of(platform).requests += kind == "events"
             said = self._platform_of(platform).struck(fault)
         await self._carry_out(fault, said, scope, receive, send)
 
@@ -143,19 +160,26 @@ class Emulators(Starlette):
             case _:
                 await _send(said, send)
 
-    def _endpoint(self, platform: Platform, request: Request) -> tuple[Callable[[Request], Answer], bool]:
-        """Return what answers a request, and whether it is a credential check rather than events."""
+    def _endpoint(self, platform: Platform, request: Request) -> tuple[Callable[[Request], Answer], Kind]:
+        """Return what answers a request, and what the request is about; one about audiences is counted."""
         if platform == "tiktok":
             if request.method == "POST" and request.path == tiktok_.TRACK:
-                return self.tiktok.events, False
+                return self.tiktok.events, "events"
+            if self.tiktok_audiences.has(request):
+                self.tiktok_audiences.requests[request.path] += 1
+                return self.tiktok_audiences.answer, "audiences"
             if request.method == "GET":
-                return lambda asked: self.tiktok.check(asked) or _BARE_NOT_FOUND, True
-            return lambda _: _BARE_NOT_FOUND, True
+                return lambda asked: self.tiktok.check(asked) or _BARE_NOT_FOUND, "checks"
+            return lambda _: _BARE_NOT_FOUND, "checks"
         if request.method == "POST" and pinterest_.EVENTS.fullmatch(request.path):
-            return self.pinterest.events, False
+            return self.pinterest.events, "events"
+        operation = self.pinterest_audiences.operation(request)
+        if operation is not None:
+            self.pinterest_audiences.requests[operation] += 1
+            return self.pinterest_audiences.answer, "audiences"
         if request.method == "GET":
-            return lambda asked: self.pinterest.check(asked) or self.pinterest.nothing_here(), True
-        return lambda _: self.pinterest.nothing_here(), True
+            return lambda asked: self.pinterest.check(asked) or self.pinterest.nothing_here(), "checks"
+        return lambda _: self.pinterest.nothing_here(), "checks"
 
     def _platform_of(self, platform: Platform) -> TikTok | Pinterest:
         return self.tiktok if platform == "tiktok" else self.pinterest
@@ -197,6 +221,71 @@ class Emulators(Starlette):
             content[platform] = pairs if times else [pair[:2] for pair in pairs]
         return _json(content)
 
+    async def _audiences(self, request: WebRequest) -> Response:
+        query = request.query_params
+        try:
+            platforms = _chosen(query.get("platform"))
+        except ValueError:
+            return _mistake("`platform` is tiktok or pinterest")
+        changes, gone = query.get("changes") == "true", query.get("gone") == "true"
+        content: dict[str, Any] = {"now_ms": self.clock.now()}
+        if "tiktok" in platforms:
+            tiktok = self.tiktok_audiences
+            content["tiktok"] = {
+                "requests": dict(tiktok.requests),
+                "ad_groups": self.settings.tiktok_ad_groups,
+                "audiences": [
+                    tiktok.summary(each, changes=changes)
+                    for each in tiktok.audiences.values()
+                    if (gone or each.gone_at is None) and query.get("id") in {None, each.id}
+                ],
+            }
+        if "pinterest" in platforms:
+            pinterest = self.pinterest_audiences
+            wanted = None if query.get("id") is None else pinterest.list_of(query["id"])
+            content["pinterest"] = {
+                "requests": dict(pinterest.requests),
+                "ad_groups": {each.id: each.targeting for each in pinterest.ad_groups.values()},
+                "audiences": [
+                    pinterest.summary(each, changes=changes)
+                    for each in pinterest.lists.values()
+                    if (gone or each.gone_at is None) and (query.get("id") is None or each is wanted)
+                ],
+            }
+        return _json(content)
+
+    async def _members(self, request: WebRequest) -> Response:
+        identity = request.query_params.get("id", "")
+        found = self.tiktok_audiences.audiences.get(identity) or self.pinterest_audiences.list_of(identity)
+        return (
+            _json({"error": f"no audience has the id {identity}"}, status=404) if found is None else _json(found.members.listed())
+        )
+
+    async def _disturb(self, request: WebRequest) -> Response:
+        try:
+            asked = msgspec.json.decode(await request.body(), type=Disturb)
+        except msgspec.DecodeError as error:
+            return _mistake(str(error))
+        tiktok, pinterest = self.tiktok_audiences, self.pinterest_audiences
+        if asked.delay_ms is not None:
+            (tiktok if asked.platform == "tiktok" else pinterest).accounts.delay_ms = asked.delay_ms
+        if asked.id is None:
+            return _json({"delay_ms": (tiktok if asked.platform == "tiktok" else pinterest).accounts.delay_ms})
+        if asked.platform == "tiktok":
+            audience = tiktok.audiences.get(asked.id)
+            if audience is None:
+                return _mistake(f"no audience has the id {asked.id}")
+            if asked.owner is not None:
+                audience.owner, audience.shared = asked.owner, asked.shared
+            if asked.delete:
+                tiktok.lose(audience)
+        else:
+            if asked.owner is not None and not pinterest.give(asked.id, asked.owner):
+                return _mistake(f"no list or audience has the id {asked.id}")
+            if asked.delete and not pinterest.lose(asked.id):
+                return _mistake(f"no list or audience has the id {asked.id}")
+        return _json({"id": asked.id})
+
     async def _pixel(self, request: WebRequest) -> Response:
         try:
             sent = msgspec.json.decode(await request.body(), type=FromPixel)
@@ -235,6 +324,8 @@ class Emulators(Starlette):
     async def _reset(self, _: WebRequest) -> Response:
         self.tiktok.received.reset()
         self.pinterest.received.reset()
+        self.tiktok_audiences.reset()
+        self.pinterest_audiences.reset()
         self.faults.reset()
         self.clock.reset()
         return _json({"reset": True})
@@ -262,6 +353,8 @@ def describe(settings: Settings, url: str) -> dict[str, Any]:
             "offline_event_sets": settings.tiktok_offline_event_sets,
             "crm_event_sets": settings.tiktok_crm_event_sets,
             "apps": settings.tiktok_apps,
+            "audiences": [f"{url}{SEGMENT}", f"{url}{MAPPING}", f"{url}{FILES}/"],
+            "ad_groups": settings.tiktok_ad_groups,
         },
         "pinterest": {
             "events": f"{url}/v5/ad_accounts/{settings.pinterest_ad_account_id}/events",
@@ -273,14 +366,22 @@ def describe(settings: Settings, url: str) -> dict[str, Any]:
             "access_token": settings.pinterest_token,
             "conversion_token": settings.pinterest_conversion_token,
             "ad_account_id": settings.pinterest_ad_account_id,
+            "audiences": [
+                f"{url}/v5/ad_accounts/{settings.pinterest_ad_account_id}/{part}"
+                for part in ("customer_lists", "audiences", "ad_groups")
+            ],
+            "ad_groups": settings.pinterest_ad_groups,
         },
         "received": [
             f"{url}/received?platform=&event=&event_id=&detail=true&limit=20",
             f"{url}/received/ids?platform=&times=true",
+            f"{url}/audiences?platform=&id=&changes=true&gone=true",
+            f"{url}/audiences/members?id=",
         ],
         "control": {
             "faults": f"{url}/control/faults",
             "clock": f"{url}/control/clock",
+            "audiences": f"{url}/control/audiences",
             "reset": f"{url}/control/reset",
             "known_faults": faults_.NAMES,
         },

@@ -23,6 +23,8 @@ Name = Literal[
     "code",
 ]
 NAMES: tuple[str, ...] = get_args(Name)
+# What a request is about: events sent, a credential or report read, audiences and the ad groups they are used in.
+Kind = Literal["events", "checks", "audiences"]
 
 # Faults that spoil the answer to a request which did arrive; the others strike before the platform looks.
 AFTER_BY_NATURE = frozenset({"malformed", "truncated", "empty", "wrong_count"})
@@ -35,12 +37,16 @@ class FaultRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     platform: Literal["tiktok", "pinterest", "both"] = "both"
     # How many requests it strikes; null: until it is deleted.
     times: int | None = None
-    # Per request; for `partial` per event.
+    # Per request; for `partial` per event, or per row of an audience.
     probability: float = 1.0
+    # Of the requests it concerns, strike each so many-th only: 3 strikes the third, the sixth, ...
+    every: int = 1
+    # Only requests to a path with this in it.
+    path: str = ""
     # Strike before the platform has seen the events, or after it has accepted them.
     when: Literal["before", "after"] | None = None
-    # The event endpoints, the credential checks, or all; an expired token is expired everywhere.
-    scope: Literal["events", "checks", "all"] | None = None
+    # The event endpoints, the credential checks, the audiences, or all; an expired token is expired everywhere.
+    scope: Literal["events", "checks", "audiences", "all"] | None = None
     ms: int = 0  # latency
     jitter_ms: int = 0  # latency: up to this much more
     retry_after: int | None = None  # rate_limit, status: seconds in Retry-After; null: no such header
@@ -57,8 +63,12 @@ class FaultRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             return "`probability` must be between 0 and 1"
         if self.times is not None and self.times < 1:
             return "`times` must be at least 1, or null for until deleted"
+        if self.every < 1:
+            return "`every` must be at least 1: 3 strikes each third request"
         if self.fault == "code" and (self.platform == "pinterest" or self.code is None):
             return "`code` overrides the code in TikTok's body: give `code`; for Pinterest use `status`"
+        if self.fault == "wrong_count" and self.scope == "audiences":
+            return "audiences are answered once for all their rows: there is no number of answers to get wrong"
         if self.fault == "wrong_count" and self.platform == "tiktok":
             return "TikTok answers once for the whole batch: it has no number of answers to get wrong"
         if self.status is not None and not 200 <= self.status <= 599:
@@ -76,6 +86,7 @@ class Fault(msgspec.Struct, kw_only=True):
     id: int
     asked: FaultRequest
     left: int | None
+    met: int = 0
     hits: int = 0
 
     @property
@@ -85,14 +96,19 @@ class Fault(msgspec.Struct, kw_only=True):
             return self.asked.when == "after"
         return self.asked.fault in AFTER_BY_NATURE
 
-    def strikes(self, platform: Platform, *, check: bool) -> bool:
-        """Return whether this fault concerns a request to `platform`; `check`: to a credential check."""
-        if self.left == 0 or self.asked.platform not in {platform, "both"}:
+    def concerns(self, platform: Platform, kind: Kind, path: str = "") -> bool:
+        """Return whether this fault is for requests of `kind` to that path of `platform`."""
+        if self.left == 0 or self.asked.platform not in {platform, "both"} or self.asked.path not in path:
             return False
         if self.asked.fault in {"wrong_count", "code"} and (platform == "pinterest") != (self.asked.fault == "wrong_count"):
             return False
         scope = self.asked.scope or ("all" if self.asked.fault == "token_expired" else "events")
-        return scope == "all" or (scope == "checks") == check
+        return scope in {"all", kind}
+
+    def meet(self) -> bool:
+        """Count a request that this fault is for, and return whether its turn has come (`every`)."""
+        self.met += 1
+        return self.met % self.asked.every == 0
 
     def spend(self) -> None:
         """Count one struck request."""
@@ -129,29 +145,29 @@ class Faults:
         self.active = []
         self._random = random.Random(self._seed)
 
-    def latency(self, platform: Platform, *, check: bool) -> float:
+    def latency(self, platform: Platform, kind: Kind, path: str = "") -> float:
         """Return how many seconds a request to `platform` shall wait for its answer."""
         seconds = 0.0
         for fault in self.active:
-            if fault.asked.fault == "latency" and self._hit(fault, platform, check=check):
+            if fault.asked.fault == "latency" and self._hit(fault, platform, kind, path):
                 fault.spend()
                 seconds += (fault.asked.ms + self._random.random() * fault.asked.jitter_ms) / 1000
         return seconds
 
-    def strike(self, platform: Platform, *, check: bool) -> Fault | None:
+    def strike(self, platform: Platform, kind: Kind, path: str = "") -> Fault | None:
         """Return the first fault that strikes this request as a whole, counted as used."""
         for fault in self.active:
             if fault.asked.fault in {"latency", "partial"}:
                 continue
-            if self._hit(fault, platform, check=check):
+            if self._hit(fault, platform, kind, path):
                 fault.spend()
                 return fault
         return None
 
-    def refusing(self, platform: Platform) -> Fault | None:
+    def refusing(self, platform: Platform, kind: Kind = "events", path: str = "") -> Fault | None:
         """Return the `partial` fault for this request, not yet counted: it may find nothing to refuse."""
         for fault in self.active:
-            if fault.asked.fault == "partial" and fault.strikes(platform, check=False):
+            if fault.asked.fault == "partial" and fault.concerns(platform, kind, path) and fault.meet():
                 return fault
         return None
 
@@ -169,7 +185,9 @@ class Faults:
             fault.spend()
         return positions
 
-    def _hit(self, fault: Fault, platform: Platform, *, check: bool) -> bool:
-        return fault.strikes(platform, check=check) and (
-            fault.asked.probability >= 1 or self._random.random() < fault.asked.probability
+    def _hit(self, fault: Fault, platform: Platform, kind: Kind, path: str) -> bool:
+        return (
+            fault.concerns(platform, kind, path)
+            and fault.meet()
+            and (fault.asked.probability >= 1 or self._random.random() < fault.asked.probability)
         )

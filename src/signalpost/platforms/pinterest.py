@@ -38,7 +38,7 @@ ACCOUNT_ID = re.compile(r"\d{1,18}")
 # (HTTP status, code, sentence), as the description's examples have them.
 UNAUTHENTICATED = (401, 2, "Authentication failed.")
 # Doubt: a missing scope was seen as 401 with code 3 on another endpoint.
-MISSING_SCOPE = (401, 3, "Authorization failed: the token lacks the scope ads:read.")
+MISSING_SCOPE = (401, 3, "Authorization failed: the token lacks the scope {scope}.")
 FORBIDDEN = (403, 29, "You are not permitted to access that resource.")
 NOT_FOUND = (404, 50, "The requested resource could not be found on this server.")
 INVALID = (400, 4196, "The request was invalid.")
@@ -131,9 +131,9 @@ class BareBatch(msgspec.Struct):
     data: list[BareEvent]
 
 
-def description() -> dict[str, Any]:
-    """Return the package's cut of Pinterest's official OpenAPI description (5.23.0)."""
-    text = files("signalpost.platforms").joinpath("pinterest-v5-events.json").read_bytes()
+def description(part: str = "events") -> dict[str, Any]:
+    """Return the package's cut of Pinterest's official OpenAPI description (5.23.0): `events` or `audiences`."""
+    text = files("signalpost.platforms").joinpath(f"pinterest-v5-{part}.json").read_bytes()
     return msgspec.json.decode(text, type=dict[str, Any])
 
 
@@ -184,14 +184,14 @@ class Pinterest:
         """Answer `POST /ad_accounts/{id}/events`: 1 to 1,000 events, each with its own outcome."""
         self.received.requests += 1
         try:
-            self._authorize(request, EVENTS, conversion_token=True)
+            self.authorize(request, EVENTS, conversion_token=True)
             tested = self._is_test(request)
             create = self._bare_create if self.settings.cheap else self._create
             return create(request, tested)
         except Refusal as refusal:
-            return self._refuse(refusal)
+            return self.refuse(refusal)
         except RecursionError:
-            return self._refuse(Refusal(400, INVALID[1], "Invalid request: the body is nested too deeply"))
+            return self.refuse(Refusal(400, INVALID[1], "Invalid request: the body is nested too deeply"))
 
     def pixel(self, event: str, event_id: str | None, properties: dict[str, Any]) -> Seen:
         """Take what the tag sends from a browser (`pintrk('track')`), and return what became of it.
@@ -200,7 +200,7 @@ class Pinterest:
         """
         now = self._clock.now()
         new = self.received.from_pixel(_origin("web"), event, event_id, properties, now)
-        seen = Seen(now, event, event_id, "accepted" if new else "deduplicated", self._rid(), None, properties)
+        seen = Seen(now, event, event_id, "accepted" if new else "deduplicated", self.new_rid(), None, properties)
         self.received.latest.append(seen)
         carried = ["external_event_id"] * (event_id is not None) + [
             component for component, name in _TAG_PARTS.items() if properties.get(name)
@@ -212,21 +212,21 @@ class Pinterest:
         """Answer the endpoints that only read, or None where Pinterest has none."""
         try:
             if QUALITY.fullmatch(request.path):
-                self._authorize(request, QUALITY)
-                return self._say(200, list(self._qualities(request)))
+                self.authorize(request, QUALITY)
+                return self.say(200, list(self._qualities(request)))
             if TAGS.fullmatch(request.path):
-                self._authorize(request, TAGS)
-                return self._say(200, {"items": [self._tag()]})
+                self.authorize(request, TAGS)
+                return self.say(200, {"items": [self._tag()]})
             if ACCOUNT.fullmatch(request.path):
-                self._authorize(request, ACCOUNT)
-                return self._say(200, self._account())
+                self.authorize(request, ACCOUNT)
+                return self.say(200, self._account())
         except Refusal as refusal:
-            return self._refuse(refusal)
+            return self.refuse(refusal)
         return None
 
     def nothing_here(self) -> Answer:
         """Return Pinterest's answer for a path it does not have. Doubt: the code is not documented."""
-        return self._refuse(Refusal(*NOT_FOUND))
+        return self.refuse(Refusal(*NOT_FOUND))
 
     def struck(self, fault: Fault) -> Answer:
         """Return Pinterest's answer to a request that a fault strikes."""
@@ -242,7 +242,7 @@ class Pinterest:
             status, code, message = TOO_MANY
         else:
             code, message = status, "Unexpected error."
-        said = self._say(status, {"code": asked.code or code, "message": asked.message or message})
+        said = self.say(status, {"code": asked.code or code, "message": asked.message or message})
         if asked.retry_after is None:
             return said
         # Doubt: Pinterest documents no Retry-After; a client must do without it, and may not trip over it.
@@ -264,9 +264,9 @@ class Pinterest:
         except ValueError:
             raise Refusal(400, INVALID[1], "Invalid request: the body is not valid JSON") from None
         now = self._clock.now()
-        rid = self._rid()
+        rid = self.new_rid()
         if not self._body.is_valid(body):
-            refusal = _broken(next(self._body.iter_errors(body)))
+            refusal = broken(next(self._body.iter_errors(body)))
             self._record_unread(body, now, rid, refusal)
             raise refusal
         batch = body["data"]
@@ -314,21 +314,28 @@ class Pinterest:
                 else PROCESSED
                 for position in range(len(batch))
             ]
-            return self._results(answers, self._rid(), status)
+            return self._results(answers, self.new_rid(), status)
         body = self._all_processed.get(len(batch))
         if body is None:
             body = self._results([PROCESSED] * len(batch), "").body
             self._all_processed[len(batch)] = body
-        return Answer(200, body, ((b"x-pinterest-rid", self._rid().encode()),))
+        return Answer(200, body, ((b"x-pinterest-rid", self.new_rid().encode()),))
 
-    def _authorize(self, request: Request, path: re.Pattern[str], *, conversion_token: bool = False) -> None:
+    def authorize(
+        self, request: Request, path: re.Pattern[str], *, conversion_token: bool = False, scope: str = "ads:read"
+    ) -> None:
+        """Raise the refusal of a token that may not do this to the ad account that `path` finds in the request.
+
+        Only where `conversion_token` says so the conversion token is good; else `scope` is what it lacks.
+        """
         scheme, _, token = request.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         mine, conversion = self.settings.pinterest_token, self.settings.pinterest_conversion_token
         if scheme.lower() != "bearer" or not same(token, mine, conversion):
             raise Refusal(*UNAUTHENTICATED)
         # The conversion token is only good for sending events.
         if not conversion_token and not same(token, mine):
-            raise Refusal(*MISSING_SCOPE)
+            status, code, message = MISSING_SCOPE
+            raise Refusal(status, code, message.format(scope=scope))
         found = path.fullmatch(request.path)
         account = found.group(1) if found else ""
         if not ACCOUNT_ID.fullmatch(account):
@@ -363,8 +370,8 @@ class Pinterest:
         }
         if status == 422:
             message = "Not all events were successfully processed."
-            return self._say(422, {"code": INVALID[1], "message": message, "details": content}, rid)
-        return self._say(200, content, rid)
+            return self.say(422, {"code": INVALID[1], "message": message, "details": content}, rid)
+        return self.say(200, content, rid)
 
     def _is_new(self, event: dict[str, Any], now: int) -> bool:
         origin = _origin(event["action_source"])
@@ -528,17 +535,20 @@ class Pinterest:
             "configs": {},
         }
 
-    def _refuse(self, refusal: Refusal) -> Answer:
-        said = self._say(refusal.status, {"code": refusal.code, "message": refusal.message})
+    def refuse(self, refusal: Refusal) -> Answer:
+        """Return the answer to a request that is refused whole."""
+        said = self.say(refusal.status, {"code": refusal.code, "message": refusal.message})
         if not refusal.where:
             return said
         # Pinterest does not say where; a person reading a CI log wants to know. So it is beside the body.
         return Answer(said.status, said.body, (*said.headers, (b"x-emulator-path", _printable(refusal.where))))
 
-    def _say(self, status: int, content: Any, rid: str | None = None) -> Answer:
-        return answer(status, content, (b"x-pinterest-rid", (rid or self._rid()).encode()))
+    def say(self, status: int, content: Any, rid: str | None = None) -> Answer:
+        """Return `content` with the header that every answer of Pinterest has."""
+        return answer(status, content, (b"x-pinterest-rid", (rid or self.new_rid()).encode()))
 
-    def _rid(self) -> str:
+    def new_rid(self) -> str:
+        """Return the id of one more request."""
         return str(self._random.getrandbits(53)).zfill(16)
 
 
@@ -576,7 +586,7 @@ def _choice(request: Request, name: str, options: tuple[str, ...], *, required: 
 _PLAIN_USER_KEYS = frozenset({"click_id", "partner_id", "client_ip_address", "client_user_agent"})
 
 
-def _broken(error: jsonschema_rs.ValidationError) -> Refusal:
+def broken(error: jsonschema_rs.ValidationError) -> Refusal:
     """Put a schema error in Pinterest's way: the validator's own sentence, as seen from the live API."""
     where = ".".join(str(part) for part in error.instance_path)
     return Refusal(400, INVALID[1], f"Invalid request: {error.message}", where)

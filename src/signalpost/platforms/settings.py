@@ -22,9 +22,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pinterest_ad_account_id: str = "549755885175"
     # The currency of the ad account: what Pinterest assumes when an event has a value and no currency.
     pinterest_currency: str = "USD"
+    # Ad groups that audiences can be applied to.
+    tiktok_ad_groups: tuple[str, ...] = ("7000000000000000301", "7000000000000000302", "7000000000000000303")
+    pinterest_ad_groups: tuple[str, ...] = ("2680000000001", "2680000000002", "2680000000003")
+    # Matched people that an audience needs before ads can use it (ads.tiktok.com on customer files; Pinterest's description).
+    tiktok_minimum: int = 1000
+    pinterest_minimum: int = 100
+    # Rows of a streamed request. Doubt: no official number was found; a connector in production flushes at 1,000.
+    tiktok_rows: int = 1000
+    # Bytes of an uploaded file. Doubt: pages say 250 MB and, older, 50 MB.
+    tiktok_file_bytes: int = 50_000_000
+    # Records and bytes of one request. Doubt: the description has no number; a connector in production flushes at these.
+    pinterest_records: int = 10_000
+    pinterest_bytes: int = 1_000_000
+    # How long a platform takes to match people and tell an audience's size, and whose identifiers have an account
+    # there: this share, always the same ones. A real platform needs 24 to 48 hours.
+    audience_delay_ms: int = 0
+    match_rate: float = 1.0
     # Bench mode: no schema, only names and ids are decoded and kept.
     cheap: bool = False
     # Decides every probability and every request id.
     seed: int = 1
-    # How many of the last events `/received?detail=true` can show, per platform.
+    # How many of the last events `/received?detail=true` can show, per platform, and of the changes of an audience.
     keep: int = 1000

@@ -9,6 +9,8 @@ with running() as url, Client(url) as platforms:
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -80,6 +82,74 @@ class Client:
         headers = {"Authorization": f"Bearer {self.settings.pinterest_token if token is None else token}"}
         path = f"/v5/ad_accounts/{self.settings.pinterest_ad_account_id}/events{query}"
         return self.http.post(path, json={"data": list(events)}, headers=headers)
+
+    def tiktok(self, path: str, body: object = None, *, token: str | None = None, **query: object) -> httpx.Response:
+        """Ask TikTok's audience endpoints: `path` after the version; POST with a body, else GET with a query."""
+        headers = {"Access-Token": self.settings.tiktok_token if token is None else token}
+        url = f"/open_api/v1.3{path}"
+        if body is not None:
+            return self.http.post(url, json=body, headers=headers)
+        told = {name: value if isinstance(value, (str, int)) else json.dumps(value) for name, value in query.items()}
+        return self.http.get(url, params=told, headers=headers)
+
+    def upload(self, content: bytes, kind: str, *, name: str = "people.csv", **fields: str) -> httpx.Response:
+        """Upload a file for TikTok's customer files; `fields` changes the form's."""
+        form = {
+            "advertiser_id": self.settings.tiktok_advertiser_id,
+            "file_signature": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            "calculate_type": kind,
+        }
+        headers = {"Access-Token": self.settings.tiktok_token}
+        url = "/open_api/v1.3/dmp/custom_audience/file/upload/"
+        return self.http.post(url, data=form | fields, files={"file": (name, content)}, headers=headers)
+
+    def pinterest(
+        self, method: str, path: str, body: object = None, *, token: str | None = None, **query: object
+    ) -> httpx.Response:
+        """Ask Pinterest's endpoints below the ad account: `pinterest("GET", "/audiences")`."""
+        headers = {"Authorization": f"Bearer {self.settings.pinterest_token if token is None else token}"}
+        url = f"/v5/ad_accounts/{self.settings.pinterest_ad_account_id}{path}"
+        return self.http.request(method, url, json=body, headers=headers, params=query)  # type: ignore[arg-type]
+
+    def audiences(self, platform: str, **query: str) -> list[dict[str, Any]]:
+        """Return what a platform knows of every audience (`id=` one): see docs/reference/emulators.md.
+
+        With `changes="true"` every change is named, with `gone="true"` deleted ones are shown too.
+        """
+        told = self._object(self.http.get("/audiences", params={"platform": platform, **query}))
+        found: list[dict[str, Any]] = told[platform]["audiences"]
+        return found
+
+    def members(self, audience_id: str) -> set[str]:
+        """Return the exact identifiers in an audience, in hexadecimal; of Pinterest also by its list's id."""
+        return {key for keys in self.members_by_kind(audience_id).values() for key in keys}
+
+    def members_by_kind(self, audience_id: str) -> dict[str, list[str]]:
+        """Return the exact identifiers in an audience by the platform's word for their kind, sorted."""
+        return self._object(self.http.get("/audiences/members", params={"id": audience_id}))
+
+    def audience_requests(self, platform: str) -> dict[str, int]:
+        """Return how many requests came to each audience endpoint: by path (TikTok), by operation (Pinterest)."""
+        requests: dict[str, int] = self._object(self.http.get("/audiences", params={"platform": platform}))[platform]["requests"]
+        return requests
+
+    def ad_group_targeting(self) -> dict[str, dict[str, Any]]:
+        """Return the targeting of each of Pinterest's ad groups."""
+        groups: dict[str, dict[str, Any]] = self._object(self.http.get("/audiences"))["pinterest"]["ad_groups"]
+        return groups
+
+    def lose_audience(self, platform: str, audience_id: str) -> None:
+        """Delete an audience behind its owner's back."""
+        self._object(self.http.post("/control/audiences", json={"platform": platform, "id": audience_id, "delete": True}))
+
+    def give_audience(self, platform: str, audience_id: str, owner: str = "7999999999999999999", *, shared: bool = False) -> None:
+        """Give an audience to another account; `shared` leaves it visible to the one that made it (TikTok)."""
+        asked = {"platform": platform, "id": audience_id, "owner": owner, "shared": shared}
+        self._object(self.http.post("/control/audiences", json=asked))
+
+    def audience_delay(self, platform: str, ms: int) -> None:
+        """Let a platform take so long (milliseconds of the emulators' clock) to tell the size of an audience."""
+        self._object(self.http.post("/control/audiences", json={"platform": platform, "delay_ms": ms}))
 
     def fault(self, fault: str, **options: object) -> dict[str, Any]:
         """Switch a fault on and return it as the emulators understood it."""

@@ -147,20 +147,20 @@ class TikTok:
             "app": settings.tiktok_apps,
         }
         definitions = schema()["$defs"]
-        self._envelope = _validator({"$ref": "#/$defs/envelope"}, definitions)
-        self._event = {source: _validator({"$ref": f"#/$defs/{source}"}, definitions) for source in self._sources}
+        self._envelope = validator({"$ref": "#/$defs/envelope"}, definitions)
+        self._event = {source: validator({"$ref": f"#/$defs/{source}"}, definitions) for source in self._sources}
         self._bare = msgspec.json.Decoder(BareBatch)
 
     def events(self, request: Request) -> Answer:
         """Answer `POST /event/track/`: 1 to 1,000 events of one source, all or none."""
         self.received.requests += 1
         try:
-            self._authorize(request, self.settings.tiktok_token, self.settings.tiktok_events_token)
+            self.authorize(request, self.settings.tiktok_token, self.settings.tiktok_events_token)
             return self._bare_track(request) if self.settings.cheap else self._track(request)
         except Refusal as refusal:
-            return self._say(refusal.code, refusal.message)
+            return self.say(refusal.code, refusal.message)
         except RecursionError:
-            return self._say(BAD_PARAMETER, "The request body is nested too deeply.")
+            return self.say(BAD_PARAMETER, "The request body is nested too deeply.")
 
     def pixel(self, event: str, event_id: str | None, properties: dict[str, Any]) -> Seen:
         """Take what the first pixel sends from a browser (`ttq.track`), and return what became of it."""
@@ -168,7 +168,7 @@ class TikTok:
         new = self.received.from_pixel(code, event, event_id, properties, now)
         self.received.statistics.add(Place(code, event, "browser", now // DAY), event_id)
         reason = None if new or event_id is None else self._merged(code, event, event_id, now, pixel=True)
-        seen = Seen(now, event, event_id, "accepted" if new else "deduplicated", self._request_id(), reason, properties)
+        seen = Seen(now, event, event_id, "accepted" if new else "deduplicated", self.new_request_id(), reason, properties)
         self.received.latest.append(seen)
         return seen
 
@@ -188,7 +188,7 @@ class TikTok:
             if request.path in {USER_INFO, USER_INFO.rstrip("/")}:
                 return self._user_info(request)
         except Refusal as refusal:
-            return self._say(refusal.code, refusal.message)
+            return self.say(refusal.code, refusal.message)
         return None
 
     def struck(self, fault: Fault) -> Answer:
@@ -196,14 +196,14 @@ class TikTok:
         asked = fault.asked
         headers = () if asked.retry_after is None else ((b"retry-after", b"%d" % asked.retry_after),)
         if asked.fault == "rate_limit":
-            said = self._say(asked.code or TOO_FREQUENT, asked.message or "Too many requests. Please retry in some time.")
+            said = self.say(asked.code or TOO_FREQUENT, asked.message or "Too many requests. Please retry in some time.")
             return Answer(429, said.body, headers)
         if asked.fault == "token_expired":
             # A long-term token has no expiry, it is revoked; 40102 ("expired") can be asked for by `code`.
-            return self._say(asked.code or BAD_TOKEN, asked.message or "Access token is incorrect or has been revoked.")
+            return self.say(asked.code or BAD_TOKEN, asked.message or "Access token is incorrect or has been revoked.")
         if asked.fault == "code" and asked.code is not None:
-            return self._say(asked.code, asked.message or "The emulator was asked to answer with this code.")
-        said = self._say(asked.code or SYSTEM_ERROR, asked.message or "Internal service error.")
+            return self.say(asked.code, asked.message or "The emulator was asked to answer with this code.")
+        said = self.say(asked.code or SYSTEM_ERROR, asked.message or "Internal service error.")
         return Answer(asked.status or 500, said.body, headers)
 
     def _track(self, request: Request) -> Answer:
@@ -214,12 +214,12 @@ class TikTok:
         except ValueError:
             raise Refusal(BAD_PARAMETER, "The request body is not valid JSON.") from None
         for error in self._envelope.iter_errors(body):
-            code, path, sentence = _put(error)
+            code, path, sentence = put(error)
             raise Refusal(code, f"{'.'.join(path)}: {sentence}" if path else sentence)
         source, source_id, batch = body["event_source"], body["event_source_id"], body["data"]
         self._permit(source, source_id, len(batch))
         tested = "test_event_code" in body
-        request_id = self._request_id()
+        request_id = self.new_request_id()
         now = self._clock.now()
         try:
             self._judge(source, batch, now)
@@ -227,7 +227,7 @@ class TikTok:
         except Refusal as refusal:
             self._record(batch, "refused", now, request_id, reason=refusal.message)
             self.received.note(self.received.reasons, f"{refusal.code} {_without_position(refusal.message)}")
-            return self._say(refusal.code, refusal.message, request_id)
+            return self.say(refusal.code, refusal.message, request_id)
         for position, event in enumerate(batch):
             if position in left_out:
                 self._record([event], "refused", now, request_id, reason="left out by a fault")
@@ -244,8 +244,8 @@ class TikTok:
             merged = None if new else self._merged(source_id, event["event"], event_id, now, pixel=False)
             self._record([event], "accepted" if new else "deduplicated", now, request_id, reason=merged)
         if left_out:
-            return self._say(PARTLY_OK, "Partial success.", request_id)
-        return self._say(OK, "OK", request_id)
+            return self.say(PARTLY_OK, "Partial success.", request_id)
+        return self.say(OK, "OK", request_id)
 
     def _bare_track(self, request: Request) -> Answer:
         try:
@@ -267,9 +267,10 @@ class TikTok:
             self._clock.now(),
             tested=batch.test_event_code is not None,
         )
-        return self._say(PARTLY_OK, "Partial success.") if left_out else self._say(OK, "OK")
+        return self.say(PARTLY_OK, "Partial success.") if left_out else self.say(OK, "OK")
 
-    def _authorize(self, request: Request, *tokens: str) -> None:
+    def authorize(self, request: Request, *tokens: str) -> None:
+        """Raise the refusal of a request whose token is none of `tokens`."""
         token = request.headers.get(b"access-token", b"").decode("latin-1")
         if not token:
             raise Refusal(EMPTY_TOKEN, "Access token is empty. Send it in the Access-Token header.")
@@ -290,7 +291,7 @@ class TikTok:
         validator = self._event[source]
         for position, event in enumerate(batch):
             if not validator.is_valid(event):
-                code, path, sentence = _put(next(validator.iter_errors(event)))
+                code, path, sentence = put(next(validator.iter_errors(event)))
                 raise Refusal(code, f"{'.'.join(['data', str(position), *path])}: {sentence}")
             wrong = _wrong(source, event, now)
             if wrong is not None:
@@ -378,16 +379,21 @@ class TikTok:
         pages = -(-len(pixels) // size)
         info = {"page": page, "page_size": size, "total_number": len(pixels), "total_page": pages}
         shown = pixels[(page - 1) * size : page * size]
-        return self._say(OK, "OK", data={"pixels": shown, "page_info": info})
+        return self.say(OK, "OK", data={"pixels": shown, "page_info": info})
 
     def _authorize_advertiser(self, request: Request) -> None:
-        self._authorize(request, self.settings.tiktok_token, self.settings.tiktok_events_token)
+        self.authorize(request, self.settings.tiktok_token, self.settings.tiktok_events_token)
         advertiser = request.query.get("advertiser_id")
         if not advertiser:
             raise Refusal(BAD_PARAMETER, "advertiser_id: Missing data for required field.")
-        # A token from Events Manager has no advertiser scope.
-        if advertiser != self.settings.tiktok_advertiser_id or not self._has_scopes(request):
-            raise Refusal(NO_PERMISSION, f"No permission to operate advertiser {advertiser}.")
+        self.permit_advertisers(request, advertiser)
+
+    def permit_advertisers(self, request: Request, *advertisers: str) -> None:
+        """Raise the refusal of a token that may not act for each of `advertisers`."""
+        for advertiser in advertisers:
+            # A token from Events Manager has no advertiser scope.
+            if advertiser != self.settings.tiktok_advertiser_id or not self._has_scopes(request):
+                raise Refusal(NO_PERMISSION, f"No permission to operate advertiser {advertiser}.")
 
     def _event_stats(self, request: Request) -> Answer:
         """Answer `GET /pixel/event/stats/`: events by type, and whether a server or a browser told them."""
@@ -403,7 +409,7 @@ class TikTok:
             if each not in codes:
                 raise Refusal(NO_PERMISSION, f"No permission to operate pixel {each}.")
         shown = [{"pixel_id": each, "statistics": self._statistics(codes[each], days)} for each in dict.fromkeys(pixels)]
-        return self._say(OK, "OK", data={"list": shown})
+        return self.say(OK, "OK", data={"list": shown})
 
     def _statistics(self, code: str, days: range) -> list[dict[str, Any]]:
         # Old and new names of one event have one type, so their counts are added.
@@ -451,34 +457,37 @@ class TikTok:
         }
 
     def _user_info(self, request: Request) -> Answer:
-        self._authorize(request, self.settings.tiktok_token, self.settings.tiktok_events_token)
+        self.authorize(request, self.settings.tiktok_token, self.settings.tiktok_events_token)
         if not self._has_scopes(request):
             raise Refusal(NO_PERMISSION, "No permission to read the user's information.")
         user = {"core_user_id": "7000000000000000201", "display_name": "Emulated", "email": "e***@e***.com"}
-        return self._say(OK, "OK", data=user)
+        return self.say(OK, "OK", data=user)
 
     def _has_scopes(self, request: Request) -> bool:
         return same(request.headers.get(b"access-token", b"").decode("latin-1"), self.settings.tiktok_token)
 
-    def _say(self, code: int, message: str, request_id: str | None = None, data: dict[str, Any] | None = None) -> Answer:
+    def say(self, code: int, message: str, request_id: str | None = None, data: dict[str, Any] | None = None) -> Answer:
+        """Return an answer in TikTok's envelope."""
         content = {
             "code": code,
             "message": message,
-            "request_id": request_id or self._request_id(),
+            "request_id": request_id or self.new_request_id(),
             "data": data or {},
         }
         return answer(200, content)
 
-    def _request_id(self) -> str:
+    def new_request_id(self) -> str:
+        """Return the id of one more request, in TikTok's form."""
         when = datetime.fromtimestamp(self._clock.now() // 1000, UTC)
         return f"{when:%Y%m%d%H%M%S}{self._random.getrandbits(80):020X}"
 
 
-def _validator(schema_: dict[str, Any], definitions: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+def validator(schema_: dict[str, Any], definitions: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """Return what judges by `schema_`, whose references stand in `definitions`."""
     return jsonschema_rs.Draft202012Validator({**schema_, "$defs": definitions}, validate_formats=True)
 
 
-def _put(error: jsonschema_rs.ValidationError) -> tuple[int, list[str], str]:
+def put(error: jsonschema_rs.ValidationError) -> tuple[int, list[str], str]:
     """Put a schema error in TikTok's way: (code, path, sentence); no sentence repeats a value."""
     path = [str(part) for part in error.instance_path]
     kind = error.kind.as_dict()
@@ -498,6 +507,10 @@ def _put(error: jsonschema_rs.ValidationError) -> tuple[int, list[str], str]:
             return BAD_PARAMETER, path, "Must not be empty."
         case "maxLength":
             return BAD_PARAMETER, path, f"Longer than maximum length {kind['limit']}."
+        case "maxItems":
+            return BAD_PARAMETER, path, f"Must have at most {kind['limit']} items."
+        case "uniqueItems":
+            return BAD_PARAMETER, path, "Must not repeat an item."
         case "enum":
             options = [str(option) for option in kind["options"]]
             hint = f": {', '.join(options)}" if len(options) <= 12 else " of the documented list"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
+from email.message import Message
 from typing import Any
 
 import msgspec
@@ -19,6 +20,15 @@ class Request(msgspec.Struct, frozen=True):
     query: dict[str, str]
     headers: dict[bytes, bytes]
     body: bytes = b""
+    # The query as it came: a name may stand in it more than once.
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part of a multipart form; `filename` is None for a plain field."""
+
+    content: bytes
+    filename: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -41,6 +51,35 @@ def read(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def parts(request: Request) -> dict[str, Part]:
+    """Return the parts of a multipart/form-data body by name; ValueError when it is none."""
+    kind = _disposed(b"content-type", request.headers.get(b"content-type", b""))
+    boundary = kind.get_param("boundary")
+    if kind.get_content_type() != "multipart/form-data" or not isinstance(boundary, str):
+        raise ValueError("Content-Type must be multipart/form-data with a boundary")
+    mark = b"\r\n--" + boundary.encode()
+    first, *pieces = (b"\r\n" + request.body).split(mark)
+    if first or not pieces or pieces[-1].rstrip(b"\r\n") != b"--":
+        raise ValueError("the body is not enclosed by its boundary")
+    found: dict[str, Part] = {}
+    for piece in pieces[:-1]:
+        head, blank, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        disposition = next((line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition:")), b"")
+        told = _disposed(b"content-disposition", disposition.partition(b":")[2].strip())
+        name = told.get_param("name", header="content-disposition")
+        if not blank or not isinstance(name, str) or name in found:
+            raise ValueError("each part needs a Content-Disposition with a name of its own")
+        found[name] = Part(content, told.get_filename())
+    return found
+
+
+def _disposed(name: bytes, value: bytes) -> Message:
+    """Return a header with parameters as what can read them."""
+    message = Message()
+    message[name.decode()] = value.decode("latin-1")
+    return message
 
 
 def same(given: str, *expected: str) -> bool:
