@@ -278,7 +278,7 @@ def _trait(rule: Trait) -> Test:
     test, changes = condition.test, condition.changes
 
     def met(person: Person, now: int) -> Answer:
-        subject = _subject(person, now)
+        subject = as_subject(person, now)
         return (test(subject), changes(subject))
 
     return met
@@ -297,7 +297,7 @@ class _Computed:
 _computed = _Computed()
 
 
-def _subject(person: Person, now: int) -> conditions.Subject:
+def as_subject(person: Person, now: int) -> conditions.Subject:
     """The person as conditions look at them: no event, no order."""
 
     def computed() -> Any:
