@@ -260,7 +260,7 @@ class Keeper:
             await self._settle(self._settling(here.held, done=people, silent=change))
         elif not here.held.id:
             await self._make(here, people, change)
-        elif await self._begin(here.held, change):
+        elif await self._begin(here.held, people, change):
             page = Page(people, change)
             batches = self._batches(here, change)
             while together := [batch for _, batch in zip(range(TOGETHER), batches, strict=False)]:
@@ -272,9 +272,9 @@ class Keeper:
         yield from cut(False, change.remove.values())
         yield from cut(True, change.add.values())
 
-    async def _begin(self, held: Held, change: Change) -> bool:
+    async def _begin(self, held: Held, people: Sequence[Asked], change: Change) -> bool:
         now = now_ms()
-        return await self.database.write(lambda connection: store.begin(connection, self.slot, self.me, held, change, now))
+        return await self.database.write(lambda connection: store.begin(connection, self.slot, self.me, held, people, change, now))
 
     async def _send(self, here: Standing, batch: Batch, page: Page) -> None:
         """One change; what is refused for something in it is asked again in halves, down to the identifier at fault."""
@@ -368,7 +368,7 @@ class Keeper:
             if first is None:  # only to be removed, from what is not there
                 await self.database.write(lambda connection: store.nothing_there(connection, self.slot, self.me, held))
                 return
-            if not await self._begin(held, change):
+            if not await self._begin(held, people, change):
                 return
         name, way = here.platform_name or self._name(), "file" if by_file else "stream"
         if not await self.database.write(lambda connection: store.named(connection, self.slot, self.me, held, name, way)):

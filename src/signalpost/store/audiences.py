@@ -226,9 +226,12 @@ def change(
     return audiences.change(people, own, held)
 
 
-def begin(connection: Connection, slot: int, keeper: str, held: Held, made: Change, now: int) -> bool:
-    """Write what is about to be asked. False: it must not be, since the audience is not ours any more."""
-    if not ours(connection, slot, keeper, held):
+def begin(
+    connection: Connection, slot: int, keeper: str, held: Held, people: Sequence[Asked], made: Change, now: int
+) -> bool:
+    """Write what is about to be asked. False: it must not be, since the audience is not ours any more, or one of these people
+    has become another since they were read."""
+    if not ours(connection, slot, keeper, held) or not _present(connection, slot, people):
         return False
     _remember(connection, slot, made, now)
     if made.begin:
@@ -236,6 +239,13 @@ def begin(connection: Connection, slot: int, keeper: str, held: Held, made: Chan
     for keys in _chunks(key for some in made.remove.values() for key in some):
         connection.run("audience_keys_are", "removing", now, slot, keys)
     return True
+
+
+def _present(connection: Connection, slot: int, people: Sequence[Asked]) -> bool:
+    """Whether these people are still known by these numbers: what is remembered of somebody else's would never be looked at."""
+    numbers = [each.person for each in people]
+    parts = (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
+    return sum(connection.rows("audience_present", slot, part)[0][0] for part in parts) == len(numbers)
 
 
 def _remember(connection: Connection, slot: int, made: Change, now: int) -> None:
@@ -283,6 +293,8 @@ def settle(connection: Connection, answer: Settling, now: int) -> bool:
     if not ours(connection, slot, answer.keeper, answer.held):
         return False
     if answer.silent is not None:
+        if not _present(connection, slot, answer.done):
+            return False
         _remember(connection, slot, answer.silent, now)
     for keys in _chunks(answer.taken):
         if answer.adding:

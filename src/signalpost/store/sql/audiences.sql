@@ -45,6 +45,9 @@ SELECT slot, priority FROM (
 SELECT person, wanted, stale, priority, asked_at FROM audience_people WHERE audience = ? AND stale > 0
 ORDER BY priority, asked_at LIMIT ?
 
+-- name: audience_present
+SELECT count(*) FROM audience_people WHERE audience = ? AND person {in_numbers}
+
 -- name: audience_keys_of
 SELECT key FROM audience_keys WHERE person {in_numbers} AND audience = ?
 
