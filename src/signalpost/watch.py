@@ -105,6 +105,8 @@ class Watch:
     async def _hourly(self) -> None:
         now, workspace = self.now(), self.workspace
         await self.database.write(lambda connection: kept.prune(connection, workspace, now))
+        sizes = await self.database.read(partial(kept.sizes, workspace=workspace))
+        await self.database.write(lambda connection: kept.remember_sizes(connection, sizes, now))
         transport = Transport(connections=1, timeout=UNREACHABLE_MS / 1000)
         try:
             await views.refresh(workspace, self.database, transport, now)

@@ -21,6 +21,9 @@ The rules, one file for each part of the table:
     junk      what should not leave
     intent    what drowns the purchases
     arrivals  what never arrives
+    audiences what keeps audiences from being what they should be
+    suppression  how surely and how soon buyers are kept from ads
+    guards    what the workspace file alone tells of segments, audiences and journeys
 """
 
 from __future__ import annotations
@@ -28,9 +31,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from signalpost.config import Workspace
-from signalpost.findings import answers, arrivals, gaps, intent, junk, keys, repeats, times, values
+from signalpost.findings import (
+    answers,
+    arrivals,
+    audiences,
+    gaps,
+    guards,
+    intent,
+    junk,
+    keys,
+    repeats,
+    suppression,
+    times,
+    values,
+)
 from signalpost.findings.counts import TAKEN, mapped, meant, pick, signals, widest
-from signalpost.findings.figures import DAYS, PURCHASE, Count, Figures, Notice, Purchase, Rest, Sample, Told
+from signalpost.findings.figures import DAYS, PURCHASE, Building, Count, Figures, Notice, Purchase, Rest, Sample, Synced, Told
 from signalpost.findings.finding import EXAMPLES, Finding, rank
 from signalpost.findings.kinds import KINDS, SEVERITIES, Kind, Severity, severity_of
 from signalpost.findings.repeats import predicted
@@ -46,6 +62,7 @@ __all__ = [
     "RULES",
     "SEVERITIES",
     "TAKEN",
+    "Building",
     "Count",
     "Figures",
     "Finding",
@@ -56,6 +73,7 @@ __all__ = [
     "Rule",
     "Sample",
     "Severity",
+    "Synced",
     "Told",
     "find",
     "listed",
@@ -103,6 +121,16 @@ RULES: tuple[Rule, ...] = (
     arrivals.never_seen,
     arrivals.unmapped_purchases,
     arrivals.unreadable,
+    suppression.slow,
+    suppression.overlap,
+    audiences.stopped,
+    audiences.pending,
+    audiences.too_small,
+    audiences.jumped,
+    audiences.nameless,
+    audiences.unused,
+    audiences.unremembered,
+    guards.guarded,
 )
 
 

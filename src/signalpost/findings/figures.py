@@ -89,6 +89,55 @@ class Sample(Struct, frozen=True):
     sentence: str = ""
 
 
+class Synced(Struct, frozen=True, kw_only=True):
+    """One audience of the workspace file at one destination, as it stands; times in epoch ms."""
+
+    name: str
+    destination: str
+    state: str = "ready"
+    sentence: str = ""
+    """What is wrong with it, for people."""
+    size: int | None = None
+    """People the platform says it matched."""
+    size_at: int | None = None
+    usable: bool = True
+    """Whether ads can use it, as the platform said at `size_at`."""
+    loaded_at: int | None = None
+    synced_at: int | None = None
+    misapplied: str = ""
+    """Why ad groups do not use it as the file says; empty: they do, or it names none."""
+    used_by: int | None = None
+    """Ad groups that use it, as the platform says; None: it does not."""
+    pending: int = 0
+    """Changes that the platform has not taken yet, without those of a first load (at most `store.findings.CHANGES`)."""
+    oldest: int | None = None
+    """Since when the first of them waits."""
+    urgent: int | None = None
+    """Since when the first of those waits that a purchase, a refund or a wish moved."""
+    members: int = 0
+    """People it wants."""
+    walked: int = 0
+    """Of its newest people at most so many were looked at for the next three."""
+    among: int = 0
+    """Those of them that the platform has taken."""
+    nameless: int = 0
+    """Of those, people without any identifier the platform takes."""
+    overlaps: dict[str, int] = {}
+    """Audience suppressed at the same destination -> of the newest people, members that it wants too."""
+    sizes: dict[int, int] = {}
+    """Hour -> members it had then."""
+
+
+class Building(Struct, frozen=True):
+    """A backfill of new rules that runs."""
+
+    segments: tuple[str, ...]
+    missing: int
+    """Events whose request the journal no longer holds."""
+    looked: int
+    """Events and people looked at so far."""
+
+
 class Figures(Struct, frozen=True, kw_only=True, dict=True):
     """All that the rules look at. `day` is the last 24 hours; `week`, orders and notices are the last `DAYS` days.
 
@@ -112,6 +161,9 @@ class Figures(Struct, frozen=True, kw_only=True, dict=True):
     """(destination, verdict, reason) -> newest events."""
     set_aside: tuple[int, ...] = ()
     """Journal positions of requests that could not be processed."""
+    audiences: tuple[Synced, ...] = ()
+    """Those of the workspace file, as far as they are known to the database."""
+    building: tuple[Building, ...] = ()
 
     @cached_property
     def recent(self) -> tuple[Purchase, ...]:

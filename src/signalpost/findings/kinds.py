@@ -70,6 +70,28 @@ KINDS: dict[str, Kind] = {
     "flagged_after": Kind("Fraudulent orders were sent", "refunds", least=2, warns="0.005", problem="0.1"),
     "low_intent": Kind("Many low-intent events for each purchase", "low-intent-events", least=1_000),
     "rollout_held": Kind("A rollout is held", "low-intent-events"),
+    # buyers and ads
+    "suppression_slow": Kind("Buyers are kept from ads too late", "no-suppression", of=20, warns="0.01", problem="0.1"),
+    "suppression_overlap": Kind("People are shown ads and kept from them", "no-suppression", least=10, warns="0.01"),
+    "no_suppression": Kind("Buyers stay in an audience of intent", "no-suppression"),
+    "nothing_suppressed": Kind("Nobody is kept from ads after buying", "no-suppression"),
+    "refunded_back": Kind("A refund brings buyers back to the ads", "no-suppression"),
+    "refunded_seed": Kind("The best customers include refunded ones", "no-suppression"),
+    "short_cooldown": Kind("Buyers see ads again too soon", "no-suppression"),
+    "cooldown_cycle": Kind("Buyers see ads again at the wrong time", "no-suppression"),
+    # ads beside messages
+    "outlives_journey": Kind("Ads go on when the journey has ended", "audience-windows"),
+    "beside_journey": Kind("Ads reach people who are being written to", "audience-windows"),
+    "stays_after_exit": Kind("Who leaves a journey still sees its ads", "audience-windows"),
+    "early_offer": Kind("The ad gives the discount before the message", "audience-windows"),
+    # audiences that are not what they should be
+    "audience_stopped": Kind("An audience is no longer kept", "stale-audiences"),
+    "audience_pending": Kind("An audience is behind", "stale-audiences"),
+    "audience_small": Kind("An audience is too small to be used", "stale-audiences"),
+    "audience_jumped": Kind("An audience changed its size suddenly", "stale-audiences", least=100, warns="0.3"),
+    "audience_nameless": Kind("The platform cannot know an audience's people", "stale-audiences", least=50, warns="0.5"),
+    "audience_unused": Kind("No ad uses an audience", "stale-audiences"),
+    "unremembered": Kind("A segment's past is no longer there", "stale-audiences", warns="0.001"),
     # what never arrives
     "never_seen": Kind("Events that never come", "README", of=100),
     "unmapped_purchases": Kind("Events that sound like purchases are not sent", "duplicates", least=3),

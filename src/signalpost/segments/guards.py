@@ -246,7 +246,7 @@ def cooldown(each: Paid, workspace: Workspace) -> Iterator[Guard]:
     if any(suppresses_buyers(one) and (cooling(one) or NEVER) > lasts for one in others):
         return  # a longer one holds at the same destinations
     cycle = None if workspace.replenishment is None else duration(workspace.replenishment)
-    if lasts < SHORTEST:
+    if lasts < min(SHORTEST, cycle or SHORTEST):  # who needs it again within the week is not to be kept from it
         yield each.guard(
             "short_cooldown",
             "segment",

@@ -5,7 +5,7 @@ Gathering is bounded whatever the database holds: counters of a span of time, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,8 +16,24 @@ from msgspec.structs import replace
 from signalpost import findings
 from signalpost.config import Workspace
 from signalpost.coverage import Alarm
-from signalpost.findings import DAY, DAYS, EXAMPLES, HOUR, Count, Figures, Finding, Notice, Purchase, Rest, Sample, Told
-from signalpost.store import batches, quality, rollouts
+from signalpost.findings import (
+    DAY,
+    DAYS,
+    EXAMPLES,
+    HOUR,
+    Building,
+    Count,
+    Figures,
+    Finding,
+    Notice,
+    Purchase,
+    Rest,
+    Sample,
+    Synced,
+    Told,
+)
+from signalpost.options import Audience
+from signalpost.store import audiences, batches, quality, rollouts
 from signalpost.store.database import Connection, Row
 
 ORDERS = 2_000
@@ -29,6 +45,15 @@ VERDICTS = 10_000
 REFUSALS = 1_000
 WAITING = 10_000
 """Signals that wait, the newest of all or the first purchases of a resting destination, that are counted."""
+
+CHANGES = 10_000
+"""Changes of an audience that wait, counted at most."""
+
+MEMBERS = 20_000
+"""The newest people of an audience among whom those without identifiers, and those who are suppressed too, are counted."""
+
+SIZES_MS = 15 * DAY
+"""How long sizes of audiences are looked back at; they are kept for four times as long."""
 
 CLOSES_MS = 600_000
 """A finding not seen for so long is over: one that comes and goes within it stays open."""
@@ -70,6 +95,8 @@ class Usual(Struct, frozen=True, kw_only=True):
     since: int
     """When the week's counters begin (epoch ms); 0: there are none."""
     alarms: tuple[Alarm, ...]
+    audiences: dict[int, Synced] = {}
+    """Number of an audience -> what is costly to know of it."""
 
 
 def usual(connection: Connection, workspace: Workspace, now: int) -> Usual:
@@ -80,6 +107,7 @@ def usual(connection: Connection, workspace: Workspace, now: int) -> Usual:
         until=until,
         since=int(connection.rows("findings_counting_since", since)[0][0] or 0),
         alarms=tuple(quality.alarms(connection, workspace, now)),
+        audiences=_counted(connection, workspace, now),
     )
 
 
@@ -107,6 +135,13 @@ def gather(connection: Connection, workspace: Workspace, now: int, known: Usual 
         alarms=known.alarms,
         samples=_samples(connection),
         set_aside=tuple([position for (position,) in connection.rows("findings_set_aside", REFUSALS, then)]),
+        audiences=tuple(_synced(connection, workspace, known.audiences)),
+        building=tuple(
+            [
+                Building(tuple(msgspec.json.decode(names, type=list[str])), int(missing), int(done))
+                for names, missing, done in connection.rows("findings_building")
+            ]
+        ),
     )
 
 
@@ -186,6 +221,79 @@ def _samples(connection: Connection) -> dict[tuple[str, str, str], Sample]:
         elif len(known.events) < EXAMPLES:
             found[destination, verdict, reason] = Sample((*known.events, event), known.sentence or sentence)
     return found
+
+
+# ---- audiences -------------------------------------------------------------------------------------------------------------
+
+
+def _kept_here(connection: Connection, workspace: Workspace) -> list[tuple[Audience, audiences.Standing]]:
+    """The audiences of the workspace file that the database knows, each at each of its destinations."""
+    chosen = {(audience.title, destination): audience for audience, destination in audiences.pairs(workspace)}
+    return [
+        (chosen[each.name, each.destination], each)
+        for each in (audiences.standings(connection) if chosen else ())
+        if each.state != "removed" and (each.name, each.destination) in chosen
+    ]
+
+
+def _synced(connection: Connection, workspace: Workspace, counted: dict[int, Synced]) -> Iterator[Synced]:
+    for _, each in _kept_here(connection, workspace):
+        [(pending, oldest, urgent)] = connection.rows("findings_changes", each.slot, CHANGES)
+        yield replace(
+            counted.get(each.slot, Synced(name=each.name, destination=each.destination)),
+            state=each.state,
+            sentence=each.sentence,
+            size=each.size,
+            size_at=each.size_at,
+            usable=each.usable,
+            loaded_at=each.loaded_at,
+            synced_at=each.synced_at,
+            misapplied=each.applied.sentence,
+            used_by=None if each.used_by is None else len(each.used_by),
+            pending=int(pending),
+            oldest=oldest,
+            urgent=urgent,
+        )
+
+
+def _counted(connection: Connection, workspace: Workspace, now: int) -> dict[int, Synced]:
+    """What takes a walk through an audience's people."""
+    here = _kept_here(connection, workspace)
+    sizes: dict[int, dict[int, int]] = {}
+    for slot, hour, people in connection.rows("findings_sizes", now - SIZES_MS) if here else ():
+        sizes.setdefault(slot, {})[hour] = int(people)
+    found = {}
+    for audience, each in here:
+        against = {
+            other.slot: other.name
+            for chosen, other in here
+            if audience.use == "target" and chosen.use == "suppress" and other.destination == each.destination
+        }
+        [(among, nameless)] = connection.rows("findings_nameless", each.slot, MEMBERS)
+        both = connection.rows("findings_overlap", each.slot, MEMBERS, list(against)) if against else []
+        found[each.slot] = Synced(
+            name=each.name,
+            destination=each.destination,
+            members=int(connection.rows("findings_members", each.slot)[0][0]),
+            walked=MEMBERS,
+            among=int(among),
+            nameless=int(nameless),
+            overlaps={against[slot]: int(people) for slot, people in both},
+            sizes=sizes.get(each.slot, {}),
+        )
+    return found
+
+
+def sizes(connection: Connection, workspace: Workspace) -> dict[int, int]:
+    """Number of an audience -> how many people it wants now."""
+    here = _kept_here(connection, workspace)
+    return {each.slot: int(connection.rows("findings_members", each.slot)[0][0]) for _, each in here}
+
+
+def remember_sizes(connection: Connection, counted: dict[int, int], now: int) -> None:
+    """Keep the sizes of this hour; the same again changes nothing."""
+    connection.run_many("findings_size", [(slot, now - now % HOUR, people) for slot, people in counted.items()])
+    connection.run("findings_sizes_prune", now - 4 * SIZES_MS)
 
 
 # ---- open, see, close ------------------------------------------------------------------------------------------------------

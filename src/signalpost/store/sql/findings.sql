@@ -1,7 +1,7 @@
 -- Statements of `store/findings.py`; the words in braces are explained in queries.sql.
 
 -- name: findings_orders (the newest)
-SELECT key, order_id, person, event, time, sent, record FROM orders ORDER BY event DESC LIMIT ?
+SELECT key, order_id, person, event, time, sent, record, purchased FROM orders ORDER BY event DESC LIMIT ?
 
 -- name: findings_told (what destinations were told of these events)
 SELECT event, destination, verdict, platform_event, platform_id, value, currency, settled_at FROM ledger
@@ -92,3 +92,36 @@ SELECT subject, note, at FROM audit WHERE what = 'send-test' ORDER BY id
 -- name: findings_counts (of the minutes from one to before another)
 SELECT destination, name, verdict, reason, currency, sum(signals), sum(CAST(value_micros AS {wide})) FROM rollups
 WHERE minute >= ? AND minute < ? GROUP BY destination, name, verdict, reason, currency
+
+-- name: findings_changes (of an audience, that the platform has not taken: the first in turn, without those of a first load)
+SELECT count(*), min(asked_at), min(CASE WHEN priority = 0 THEN asked_at END)
+FROM (SELECT asked_at, priority FROM audience_people WHERE audience = ? AND stale > 0 AND priority < 2
+      ORDER BY priority, asked_at LIMIT ?) p
+
+-- name: findings_members
+SELECT count(*) FROM audience_people WHERE audience = ? AND wanted = 1
+
+-- name: findings_nameless (of its newest so many: settled members, and those for whom the platform holds nothing)
+SELECT count(*), coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM audience_keys k WHERE k.person = p.person AND k.audience = p.audience)
+                                   THEN 0 ELSE 1 END), 0)
+FROM (SELECT audience, person, wanted, stale FROM audience_people WHERE audience = ? ORDER BY person DESC LIMIT ?) p
+WHERE p.wanted = 1 AND p.stale = 0
+
+-- name: findings_overlap (of its newest so many: those whom others want too)
+SELECT s.audience, count(*)
+FROM (SELECT person, wanted FROM audience_people WHERE audience = ? ORDER BY person DESC LIMIT ?) p
+JOIN audience_people s ON s.person = p.person AND s.wanted = 1
+WHERE p.wanted = 1 AND s.audience {in_numbers} GROUP BY s.audience
+
+-- name: findings_sizes (audience, hour, people)
+SELECT audience, hour, people FROM audience_sizes WHERE hour >= ?
+
+-- name: findings_size
+INSERT INTO audience_sizes (audience, hour, people) VALUES (?, ?, ?)
+ON CONFLICT (audience, hour) DO UPDATE SET people = excluded.people
+
+-- name: findings_sizes_prune
+DELETE FROM audience_sizes WHERE hour < ?
+
+-- name: findings_building
+SELECT segments, missing, done FROM backfills
