@@ -71,6 +71,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     cli_rollout    its commands about staged rollouts
     cli_segments   its commands about segments
     cli_audiences  its commands about audiences
+    cli_lift       its command that compares an audience with people held out
     cli_alerts     its command that tries the addresses of alerts
     cli_say        how they all speak
 """

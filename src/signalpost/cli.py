@@ -15,6 +15,7 @@ import typer
 from signalpost import (
     __version__,
     cli_alerts,
+    cli_lift,
     cli_platforms,
     cli_quality,
     cli_report,
@@ -97,5 +98,6 @@ application.command("send-test")(cli_run.send_test)
 application.command("replay")(cli_run.replay_signals)
 application.command()(cli_run.bench)
 application.command("report")(cli_report.report_week)
+application.command("lift")(cli_lift.lift_of)
 application.add_typer(cli_rollout.application, name="rollout")
 application.add_typer(cli_alerts.application, name="alerts")
