@@ -21,6 +21,7 @@ from signalpost import (
     cli_report,
     cli_rollout,
     cli_run,
+    cli_segments,
     cli_why,
     cli_workspace,
 )
@@ -100,4 +101,5 @@ application.command()(cli_run.bench)
 application.command("report")(cli_report.report_week)
 application.command("lift")(cli_lift.lift_of)
 application.add_typer(cli_rollout.application, name="rollout")
+application.add_typer(cli_segments.application, name="segments")
 application.add_typer(cli_alerts.application, name="alerts")

@@ -1,3 +1,504 @@
-"""Commands about segments."""
+"""The commands about segments: who is inside, why, and who will be."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+import typer
+from msgspec import Struct
+from rich.bar import Bar
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from signalpost import config, masking
+from signalpost.cli_say import AsJson, Misuse, say, say_json, workspace_at
+from signalpost.config import Workspace
+from signalpost.events import Person
+from signalpost.marked import did_you_mean
+from signalpost.options import UNITS, spelt
+from signalpost.processing import now_ms
+from signalpost.segments import catalog, explain, live, tiers
+from signalpost.segments import forecast as forecasting
+from signalpost.segments.catalog import Catalog
+from signalpost.segments.explain import Explanation, Part, Seen, moment
+from signalpost.segments.forecast import Forecast
+from signalpost.store import segments as kept
+from signalpost.store import valuing
+from signalpost.store.database import Connection, Database
+from signalpost.store.segments import Move
+
+Found = TypeVar("Found")
+
+HOUR, DAY = UNITS["h"], UNITS["d"]
+
+LONG = 5_000
+"""People that are walked before a progress bar is worth its place."""
+
+BY_THE_DAY = 96
+"""Hours of a forecast beyond which it is drawn by the day."""
+
+BAR = 24
+"""Characters of the longest bar."""
+
+application = typer.Typer(help="Segments: who is inside, why, and who will be.", add_completion=False)
+
+File = Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")]
+Segment = Annotated[str, typer.Argument(help="A segment of the workspace file, a tier of a ladder or a band.", metavar="SEGMENT")]
+
+
+@application.callback(invoke_without_command=True)
+def about(context: typer.Context) -> None:
+    """Segments: who is inside, why, and who will be. Alone it lists them."""
+    if context.invoked_subcommand is None:
+        list_segments()
+
+
+# ---- list ------------------------------------------------------------------------------------------------------------------
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """One segment as it is listed."""
+
+    segment: str
+    sentence: str
+    size: int | None
+    """People inside; None: nothing has been built yet."""
+    ready: bool
+    done: float | None
+    """Of a segment that is being built, the share that is done (0 to 1)."""
+    entered: int
+    """In the last 24 hours, as `left`."""
+    left: int
+    hidden: bool
+
+
+@application.command("list")
+def list_segments(
+    file: File = Path(config.FILE),
+    every: Annotated[bool, typer.Option("--all", help="Also those that journeys need.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell each segment's rule, how many are inside, and how many entered and left in the last 24 hours."""
+    workspace, now = workspace_at(file), now_ms()
+    segments = catalog.of(workspace)
+    names = list(segments.rules) if every else list(segments.shown)
+    found = _known(workspace, lambda connection: _listed(connection, segments, names, now))
+    if found is None:
+        found = [_unbuilt(segments, name) for name in names]
+    if as_json:
+        say_json(msgspec.to_builtins(found))
+        return
+    if not found:
+        say("The workspace file has no segments. They stand under `segments:`.")
+        return
+    say(*(line for each in found for line in _list_lines(each)))
+
+
+def _listed(connection: Connection, segments: Catalog, names: Iterable[str], now: int) -> list[Listed]:
+    known, sizes = kept.registered(connection), kept.sizes(connection)
+    progress = {
+        name: each.done / each.total if each.total else 0.0 for each in kept.backfills(connection) for name in each.segments
+    }
+    made = []
+    for name in names:
+        own = known.get(name)
+        if own is None or own.removed_at is not None:
+            made.append(_unbuilt(segments, name))
+            continue
+        entered, left = kept.moved(connection, own.slot, now - DAY, now + 1)
+        current = own.ready_at is not None and own.digest == segments.digest(name)
+        made.append(
+            Listed(
+                segment=name,
+                sentence=segments.sentences[name],
+                size=sizes.get(own.slot, 0),
+                ready=current,
+                done=None if current else progress.get(name, 0.0),
+                entered=entered,
+                left=left,
+                hidden=name in segments.hidden,
+            )
+        )
+    return made
+
+
+def _unbuilt(segments: Catalog, name: str) -> Listed:
+    return Listed(
+        segment=name,
+        sentence=segments.sentences[name],
+        size=None,
+        ready=False,
+        done=None,
+        entered=0,
+        left=0,
+        hidden=name in segments.hidden,
+    )
+
+
+def _list_lines(each: Listed) -> Iterator[Text]:
+    if each.size is None:
+        state, style = "not built yet: `signalpost serve` does it", "dim"
+    elif not each.ready:
+        state, style = f"being built: {each.done or 0:.0%}", "yellow"
+    else:
+        state, style = "", ""
+    size = "-" if each.size is None else f"{each.size:,}"
+    moves = f"  +{each.entered:,} −{each.left:,} in 24 hours" if each.entered or each.left else ""
+    yield Text.assemble(
+        (f"{size:>9}  ", "bold"), (each.segment, "bold blue"), (moves, "dim"), f"  {state}" if state else "", style=style
+    )
+    yield Text(f"           {each.sentence}.", style="dim")
+
+
+# ---- explain ---------------------------------------------------------------------------------------------------------------
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """Why one person is in a segment or not, with what is written of it."""
+
+    person: int
+    identifiers: list[str]
+    """Masked."""
+    suppressed: bool
+    """They asked not to be processed: they are in no segment whatever the rule says."""
+    since: int | None
+    """Since when they are inside, as it is written; None: they are not."""
+    moved: Move | None
+    """How they last entered or left."""
+    ready: bool
+    explanation: Explanation
+
+
+@application.command("explain")
+def explain_membership(
+    segment: Segment,
+    person: Annotated[
+        str, typer.Argument(help="A person's number, e-mail address, phone, customer id or browser id.", metavar="PERSON")
+    ],
+    file: File = Path(config.FILE),
+    as_json: AsJson = False,
+) -> None:
+    """Tell why a person is in a segment or not, and what changes next, when."""
+    workspace, now = workspace_at(file), now_ms()
+    segments, zone = catalog.of(workspace), ZoneInfo(workspace.timezone)
+    _there(segments, segment)
+
+    def look(connection: Connection) -> list[Told]:
+        bands = valuing.present(connection, workspace)
+        return [
+            _told(connection, segments, each, explain.explain(segment, segments.rules, bands, each, now, zone))
+            for each in kept.find(connection, person, workspace)
+        ]
+
+    found = _known(workspace, look) or []
+    if as_json:
+        say_json([_plain(each) for each in found])
+    if not found:
+        raise Misuse(
+            f"Nobody is known by {masking.text(person)}: give a person's number, e-mail address, phone, customer id or browser "
+            "id, as the sources tell it. `kind:value` says of which kind it is, such as `email:ann@example.test`."
+        )
+    if not as_json:
+        for each in found:
+            say(*_told_lines(each, segments, zone, now))
+
+
+def _told(connection: Connection, segments: Catalog, person: Person, explanation: Explanation) -> Told:
+    own = kept.registered(connection).get(explanation.segment)
+    moves = [] if own is None else kept.moves_of(connection, person.id, own.slot, most=1)
+    return Told(
+        person=person.id,
+        identifiers=[masking.identifier(each) for each in kept.identifiers(connection, person.id)],
+        suppressed=person.suppressed_at > 0,
+        since=None if own is None else kept.since(connection, own.slot, person.id),
+        moved=moves[0] if moves else None,
+        ready=own is not None and own.ready_at is not None and own.digest == segments.digest(explanation.segment),
+        explanation=explanation,
+    )
+
+
+def _plain(told: Told) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(told)
+
+    def shown(part: dict[str, Any]) -> None:
+        for seen in part["seen"]:
+            seen["value"] = _masked(seen["name"], seen["value"])
+        for inner in part["parts"]:
+            shown(inner)
+
+    shown(plain["explanation"]["part"])
+    return plain
+
+
+def _told_lines(told: Told, segments: Catalog, zone: ZoneInfo, now: int) -> Iterator[Text]:
+    one = told.explanation
+    yield Text.assemble((f"Person {told.person}", "bold"), f": {', '.join(told.identifiers) or 'no identifier'}")
+    state = ("inside", "bold green") if one.inside else ("not inside", "bold red")
+    yield Text.assemble((one.segment, "bold blue"), ": ", state, _moved_words(told, zone))
+    yield Text(f"  {segments.sentences[one.segment]}.", style="dim")
+    if told.suppressed:
+        yield Text("  This person asked not to be processed: they are in no segment, whatever the rule says.", style="yellow")
+    elif not told.ready:
+        yield Text("  The segment is not built yet: what is remembered of this person may lack what came before.", style="yellow")
+    elif (told.since is not None) != one.inside:
+        yield Text("  This is what the rule says now; the change has not been written yet.", style="yellow")
+    yield Text(f"  {_next_words(one, zone, now)}", style="bold")
+    yield from _part_lines(one.part, zone, now, 1)
+    yield Text()
+
+
+def _moved_words(told: Told, zone: ZoneInfo) -> str:
+    if told.since is not None:
+        said = f" since {moment(told.since, zone)}"
+        return f"{said}, {_why(told.moved)}" if told.moved is not None and told.moved.at == told.since else said
+    if told.moved is not None and not told.moved.entered:
+        return f"; left at {moment(told.moved.at, zone)}, {_why(told.moved)}"
+    return ""
+
+
+def _why(move: Move) -> str:
+    if move.event == kept.BY_TIME:
+        return "because time passed"
+    if move.event == kept.BY_RULE:
+        return "because the rule or the workspace changed"
+    return f"by {move.name or 'an event that is no longer kept'} (event {move.event})"
+
+
+def _next_words(one: Explanation, zone: ZoneInfo, now: int) -> str:
+    events = _either(one.events)
+    other = f" {events} may change that at any time." if events else ""
+    if one.changes_at is None:
+        return f"Time alone changes nothing.{other}"
+    verb = "Leaves" if one.inside else "Enters"
+    at = f"{moment(one.changes_at, zone)}, in {_span(one.changes_at - now)}"
+    return f"{verb} at {at}, because {one.because}.{other}"
+
+
+def _span(ms: int) -> str:
+    """A span as it is read: to the minute beyond an hour, to the second beyond a minute."""
+    unit = UNITS["m"] if ms >= HOUR else UNITS["s"] if ms >= UNITS["m"] else 1
+    return spelt(ms // unit * unit)
+
+
+def _either(names: Iterable[str]) -> str:
+    each = list(names)
+    return each[0] if len(each) == 1 else f"{', '.join(each[:-1])} or {each[-1]}" if each else ""
+
+
+_WORDS = {"all": "all of this:", "any": "at least one of this:"}
+
+
+def _part_lines(part: Part, zone: ZoneInfo, now: int, depth: int) -> Iterator[Text]:
+    indent = "  " * depth
+    mark, style = ("✓", "green") if part.holds else ("✗", "red")
+    until = ""
+    if part.changes_at is not None:
+        until = f"  {'until' if part.holds else 'from'} {moment(part.changes_at, zone)}"
+    yield Text.assemble(indent, (mark, style), f" {_WORDS.get(part.word, part.sentence)}", (until, "cyan"))
+    for seen in part.seen:
+        yield Text(f"{indent}    {_seen_words(seen, zone, now)}", style="dim")
+    for inner in part.parts:
+        yield from _part_lines(inner, zone, now, depth + 1)
+
+
+def _seen_words(seen: Seen, zone: ZoneInfo, now: int) -> str:
+    if not seen.event:
+        value = _masked(seen.name, seen.value)
+        if value is None:
+            return f"{seen.name}: not known"
+        if seen.name.endswith("_at") and isinstance(value, int):
+            return f"{seen.name}: {moment(value, zone)} ({_span(now - value)} ago)"
+        if seen.name.startswith("lot in"):
+            return f"{seen.name}: {value:.4%}"
+        return f"{seen.name}: {'known' if value is True else value}"
+    if not seen.times:
+        return f"{seen.name}: not remembered"
+    last = f"{moment(seen.times[-1], zone)} ({_span(now - seen.times[-1])} ago)"
+    return f"{seen.name}: {last}" + (f", and {len(seen.times) - 1} before" if len(seen.times) > 1 else "")
+
+
+def _masked(name: str, value: Any) -> Any:
+    key = name.rpartition(".")[2]
+    if name.startswith("person.traits.") or name == "person.tags":
+        return masking.document({key: value}).get(masking.text(key))
+    return value
+
+
+# ---- forecast --------------------------------------------------------------------------------------------------------------
+
+
+class Outlook(Struct, frozen=True, kw_only=True):
+    """How a segment's size goes on if nothing happens; times in epoch ms."""
+
+    segment: str
+    now: int
+    until: int
+    step: int
+    size: int
+    """People inside now."""
+    people: int
+    """People whom time alone may move in any segment until then; they were looked at."""
+    steps: list[dict[str, int]]
+    """`start`, `entered`, `left`, and `size` at its end."""
+
+
+@application.command()
+def forecast(
+    segment: Segment,
+    hours: Annotated[int, typer.Option("--hours", min=1, max=2160, help="How far to look ahead.")] = 48,
+    file: File = Path(config.FILE),
+    as_json: AsJson = False,
+) -> None:
+    """Draw how many enter and leave a segment in the next hours if nothing happens: exact, from what is remembered of people."""
+    workspace, now = workspace_at(file), now_ms()
+    segments = catalog.of(workspace)
+    _there(segments, segment)
+    until, step = now + hours * HOUR, HOUR if hours <= BY_THE_DAY else DAY
+
+    def look(connection: Connection) -> Outlook:
+        test = live.closure(segments.rules[segment], segments.rules, valuing.present(connection, workspace))
+        own = kept.registered(connection).get(segment)
+        if own is not None and (own.ready_at is None or own.digest != segments.digest(segment)):
+            raise Misuse(
+                f"`{segment}` is being built: `signalpost segments list` tells how far it has come. Try again when it is there."
+            )
+        size = 0 if own is None else kept.sizes(connection).get(own.slot, 0)
+        many = kept.due_count(connection, until)
+        people = _with_bar(kept.due(connection, until), many, quiet=as_json)
+        return _outlook(segment, size, forecasting.forecast(people, {segment: test}, now, until, step))
+
+    found = _known(workspace, look)
+    if found is None:
+        raise Misuse(f"Nothing has happened in this workspace yet: there is no {workspace.shown_database}.")
+    if as_json:
+        say_json(msgspec.to_builtins(found))
+    else:
+        _draw(found, ZoneInfo(workspace.timezone))
+
+
+def _with_bar(people: Iterator[Person], many: int, *, quiet: bool) -> Iterator[Person]:
+    """The same people, with a progress bar on a terminal when there are many."""
+    if quiet or many < LONG:
+        yield from people
+        return
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(people, total=many, description="Looking at people")
+
+
+def _outlook(segment: str, size: int, found: Forecast) -> Outlook:
+    line, steps, there = found.lines[segment], [], size
+    for start, entered, left in zip(found.starts, line.entered, line.left, strict=True):
+        there += entered - left
+        steps.append({"start": start, "entered": entered, "left": left, "size": there})
+    return Outlook(
+        segment=segment, now=found.now, until=found.until, step=found.step, size=size, people=found.people, steps=steps
+    )
+
+
+def _draw(found: Outlook, zone: ZoneInfo) -> None:
+    entered, left = (sum(each[way] for each in found.steps) for way in ("entered", "left"))
+    span = spelt(found.until - found.now)
+    say(Text.assemble((found.segment, "bold blue"), f": {found.size:,} inside now. In the next {span}, if nothing happens,"
+                      f" {entered:,} enter and {left:,} leave; then {found.size + entered - left:,} are inside."))  # fmt: skip
+    if not entered and not left:
+        return
+    longest = max(max(each["entered"], each["left"]) for each in found.steps)
+    table = Table.grid(padding=(0, 1))
+    for justify in ("left", "right", "left", "right", "left", "right"):
+        table.add_column(justify=justify, no_wrap=True)
+    table.add_row("", Text("enter", style="green"), "", Text("leave", style="red"), "", Text("inside", style="bold"))
+    for each in found.steps:
+        at = moment(each["start"], zone)
+        table.add_row(
+            Text(at[5:16] if found.step < DAY else at[:10], style="dim"),
+            f"{each['entered']:,}" if each["entered"] else "",
+            Bar(longest, 0, each["entered"], width=BAR, color="green"),
+            f"{each['left']:,}" if each["left"] else "",
+            Bar(longest, 0, each["left"], width=BAR, color="red"),
+            f"{each['size']:,}",
+        )
+    Console(highlight=False).print(table)
+
+
+# ---- tiers -----------------------------------------------------------------------------------------------------------------
+
+
+@application.command("tiers")
+def prove_tiers(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
+    """Prove that nobody is in two segments of a declared set, and that none falls between them; exit code 1 if somebody does."""
+    workspace = workspace_at(file)
+    segments = catalog.of(workspace)
+    found = {name: tiers.prove(segments.rules, each.of, each.covering) for name, each in segments.tiers.items()}
+    if as_json:
+        names = ("of", "covering", "holds", "way", "people", "sentence", "advice")
+        say_json([{"tiers": name} | {key: getattr(proof, key) for key in names} for name, proof in found.items()])
+    elif not found:
+        say("No set of segments is declared to exclude one another: they stand under `tiers:`, and every ladder is one.")
+    for name, proof in found.items() if not as_json else ():
+        mark, style = ("✗", "red") if not proof.holds else ("✓", "green") if proof.way == "proved" else ("?", "yellow")
+        say(Text.assemble((mark, style), f" {name}", (f" ({proof.way})", "dim"), f": {proof.sentence}"))
+        if proof.advice:
+            say(Text(f"  What to do: {proof.advice}", style="dim"))
+    if not all(proof.holds for proof in found.values()):
+        raise typer.Exit(1)
+
+
+# ---- history ---------------------------------------------------------------------------------------------------------------
+
+
+@application.command()
+def history(
+    segment: Segment,
+    most: Annotated[int, typer.Option("--most", min=1, max=10_000, help="So many changes, newest first.")] = 20,
+    file: File = Path(config.FILE),
+    as_json: AsJson = False,
+) -> None:
+    """Tell who entered and left a segment lately, and why."""
+    workspace = workspace_at(file)
+    segments, zone = catalog.of(workspace), ZoneInfo(workspace.timezone)
+    _there(segments, segment)
+
+    def look(connection: Connection) -> list[Move]:
+        own = kept.registered(connection).get(segment)
+        return [] if own is None else kept.latest(connection, own.slot, most=most)
+
+    found = _known(workspace, look) or []
+    if as_json:
+        say_json([{**msgspec.to_builtins(each), "why": _why(each)} for each in found])
+        return
+    if not found:
+        say(f"Nobody has entered or left {segment} yet, as far as is remembered.")
+    for each in found:
+        word, style = ("entered", "green") if each.entered else ("left   ", "red")
+        say(Text.assemble((moment(each.at, zone), "dim"), "  ", (word, style), f"  person {each.person}  {_why(each)}"))
+
+
+# ---- sql and preview -------------------------------------------------------------------------------------------------------
+
+
+# ---- what they share -------------------------------------------------------------------------------------------------------
+
+
+def _there(segments: Catalog, name: str) -> None:
+    """Raise `Misuse` for a segment that is not there."""
+    if name not in segments.rules:
+        raise Misuse(f"The workspace has no segment `{name}`.{did_you_mean(name, segments.shown)}")
+
+
+def _known(workspace: Workspace, look: Callable[[Connection], Found]) -> Found | None:
+    """Look at the workspace's database; None where it is a file that is not there yet."""
+    address = workspace.database
+    embedded = not (address.startswith(("postgresql://", "postgres://")) or "host=" in address)
+    if embedded and not Path(address).expanduser().is_file():
+        return None
+    database = Database(address)
+    try:
+        return database.look(look)
+    finally:
+        database.close()

@@ -170,7 +170,7 @@ def of(
     them.
     """
     leaves = [leaf for rule in rules for leaf in live.leaves(rule, named)]
-    asked = [asks for leaf in leaves if isinstance(leaf, Trait) for asks in _asks(conditions.compile(leaf.when).expression)]
+    asked = [asks for leaf in leaves if isinstance(leaf, Trait) for asks in asks_of(conditions.compile(leaf.when).expression)]
     spans, dates = _spans(leaves, asked), _dates(leaves, asked)
     moments, all_moments = _moments(spans, dates, now)
     whole, worlds = all_moments, []
@@ -181,7 +181,9 @@ def of(
             linked = ORDERED in events and any(asks.path in live.ORDER_PATHS or _banded(asks.path, bands) for asks in asked)
             slots = {event: _slots_of(event, leaves) for event in events}
             bounds = set().union(*(_leaf_bounds(leaf, moment) for leaf in leaves if _event_of(leaf) in slots))
-            times = sum(slot.newest + slot.oldest for own in slots.values() for slot in own)
+            # Times that are compared with nothing but bounds may all be the same.
+            alone = not any(isinstance(leaf, Happened) and leaf.since in slots for leaf in leaves)
+            times = 1 if alone else sum(slot.newest + slot.oldest for own in slots.values() for slot in own)
             ages = points(bounds | _fact_bounds(asked, moment) if linked else bounds, times + 2 * linked, fine=fine)
             grid = ages if linked else grid
             cuts.append(_past(slots, ages, moment, linked=linked))
@@ -382,7 +384,7 @@ def _profiles(wheres: Sequence[Any]) -> tuple[list[Profile], bool]:
     if not wheres:
         return [frozenset()], True
     compiled = {_condition_key(where): conditions.compile(where) for where in wheres}
-    asked = [asks for one in compiled.values() for asks in _asks(one.expression)]
+    asked = [asks for one in compiled.values() for asks in asks_of(one.expression)]
     paths = dict.fromkeys(asks.path for asks in asked)
     menus = [_menu([asks for asks in asked if asks.path == path], 0) for path in paths]
     known = all(_placed(path) for path in paths) and not {*paths} >= _TANGLED
@@ -467,12 +469,13 @@ def _set(place: dict[str, Any], names: Sequence[str], value: Any) -> None:
 # ---- what is known of a person -----------------------------------------------------------------------------------------------
 
 
-def _asks(expression: Expression) -> Iterator[Asks]:
+def asks_of(expression: Expression) -> Iterator[Asks]:
+    """Every question of a condition."""
     if isinstance(expression, Asks):
         yield expression
         return
     for part in expression.parts:
-        yield from _asks(part)
+        yield from asks_of(part)
 
 
 _WITHIN = frozenset({"contains", "contains_any"})

@@ -1,0 +1,37 @@
+-- Statements of `store/segments.py`, which only reads; the words in braces are explained in queries.sql.
+
+-- name: segments_sizes
+SELECT segment, count(*) FROM members GROUP BY segment
+
+-- name: segments_members (a page of who is inside, by number)
+SELECT person, since FROM members WHERE segment = ? AND person > ? ORDER BY person LIMIT ?
+
+-- name: segments_since (since when a person is inside)
+SELECT since FROM members WHERE segment = ? AND person = ?
+
+-- name: segments_moves_of_person (newest first; by one event a person may leave and enter at one moment)
+SELECT m.person, m.at, m.segment, m.entered, m.event, e.name, e.time FROM moves m LEFT JOIN events e ON e.id = m.event
+WHERE m.person = ? ORDER BY m.at DESC, m.segment, m.entered DESC LIMIT ?
+
+-- name: segments_moves_between (of one person in one segment, newest first)
+SELECT m.person, m.at, m.segment, m.entered, m.event, e.name, e.time FROM moves m LEFT JOIN events e ON e.id = m.event
+WHERE m.person = ? AND m.segment = ? ORDER BY m.at DESC, m.entered DESC LIMIT ?
+
+-- name: segments_moves (of one segment, newest first)
+SELECT m.person, m.at, m.segment, m.entered, m.event, e.name, e.time FROM moves m LEFT JOIN events e ON e.id = m.event
+WHERE m.segment = ? ORDER BY m.at DESC, m.person, m.entered DESC LIMIT ?
+
+-- name: segments_moved (how many entered and left since a moment)
+SELECT coalesce(sum(entered), 0), count(*) FROM moves WHERE segment = ? AND at >= ? AND at < ?
+
+-- name: segments_steps (the same by steps of so many ms, of whole steps of the clock)
+SELECT at - at % ?, sum(entered), count(*) FROM moves WHERE segment = ? AND at >= ? AND at < ? GROUP BY 1 ORDER BY 1
+
+-- name: segments_backfills
+SELECT segments, total, done, missing, started_at, changed_at FROM backfills ORDER BY id
+
+-- name: segments_due_count (how many people time alone moves before a moment)
+SELECT count(*) FROM people WHERE next_at < ?
+
+-- name: segments_due (those people, page by page in the order of their moments)
+SELECT id, next_at, record FROM people WHERE next_at < ? AND (next_at, id) > (?, ?) ORDER BY next_at, id LIMIT ?
