@@ -53,6 +53,16 @@ def rules(name: str, steps: Ladder) -> dict[str, Rule]:
     return {**tiers, name: between(steps.tiers[0][0], steps.tiers[-1][1])}
 
 
+class _Written(Struct, frozen=True):
+    """A tier as it stands in the file."""
+
+    low: int
+    high: int
+    begin: str
+    end: str
+    name: str
+
+
 class _Reading(Operands):
     def ladder(self, value: Value) -> Ladder | None:
         noted = len(self.notes.mistakes)
@@ -84,60 +94,50 @@ class _Reading(Operands):
         if len(tiers) < len(read):
             return None
         noted = len(self.notes.mistakes)
-        seen: dict[str, Value] = {}
-        for (_, _, _, name), item in zip(tiers, held.items, strict=True):
-            if name in seen:
-                self.notes.at(item, f"Two tiers of `{value.path}` are called `{name}`.")
-            seen[name] = item
-        steps = []
-        for place, (low, high, written, name) in enumerate(tiers):
-            following = tiers[place + 1] if place + 1 < len(tiers) else None
-            end = high if following is None else following[0]
-            if following is not None and end not in {high, high + _unit(written)}:
-                gap = "leave a gap between" if high < end else "overlap at"
-                after = _short(end)
-                self.notes.at(
-                    held.items[place + 1],
-                    f"The tiers `{name}` and `{following[3]}` {gap} {written} and {after}: a tier ends where the next begins, so"
-                    f" write `{_short(low)}-{after} {name}`, or begin `{following[3]}` at {written}.",
-                )
-            elif end <= low:
-                self.notes.at(held.items[place], f"The tier `{name}` is empty: it ends at {_short(end)}, before it begins.")
-            steps.append((low, end, name))
+        names = [tier.name for tier in tiers]
+        for place, item in enumerate(held.items):
+            if names[place] in names[:place]:
+                self.notes.at(item, f"Two tiers of `{value.path}` are called `{names[place]}`.")
+        steps = [
+            self._step(tier, following, item)
+            for tier, following, item in zip(tiers, [*tiers[1:], None], [*held.items[1:], held.items[-1]], strict=True)
+        ]
         return tuple(steps) if len(self.notes.mistakes) == noted else None
 
-    def _tier(self, value: Value) -> tuple[int, int, str, str] | None:
-        """(from, to, to as it is written, name)."""
+    def _step(self, tier: _Written, following: _Written | None, value: Value) -> tuple[int, int, str]:
+        """(from, to, name) of a tier: to where the next one begins. `value` is where a mistake would be mended."""
+        end = tier.high if following is None else following.low
+        if following is not None and end not in {tier.high, tier.high + _unit(tier.end)}:
+            between = "leave a gap between" if tier.high < end else "overlap at"
+            earlier = f"write `{tier.begin}-{following.begin} {tier.name}`, or " if tier.low < end else ""
+            self.notes.at(
+                value,
+                f"The tiers `{tier.name}` and `{following.name}` {between} {tier.end} and {following.begin}: a tier ends where"
+                f" the next begins, so {earlier}begin `{following.name}` at {tier.end}.",
+            )
+        elif end <= tier.low:
+            self.notes.at(value, f"The tier `{tier.name}` is empty: it must end after {tier.begin}.")
+        return tier.low, end, tier.name
+
+    def _tier(self, value: Value) -> _Written | None:
         text = self.text(value, "a tier such as `0h-6h reminder`")
         if text is None:
             return None
         found = _TIER.fullmatch(text)
-        low = high = 0
         try:
-            if found is not None:
-                low, high = duration(found[1]), duration(found[2])
+            read = None if found is None else _Written(duration(found[1]), duration(found[2]), *found.groups())
         except ValueError:
-            found = None
-        if found is None:
+            read = None
+        if read is None:
             self.notes.at(value, f"`{value.path}` must be a tier such as `0h-6h reminder`, not `{value.raw}`.")
+        elif wrong_name(read.name):
+            said = f"The name of a tier is small letters, digits, `-` and `_`, such as `last_call`, not `{read.name}`."
+            self.notes.at(value, said)
             return None
-        if wrong_name(found[3]):
-            self.notes.at(
-                value, f"The name of a tier is small letters, digits, `-` and `_`, such as `last_call`, not `{found[3]}`."
-            )
-            return None
-        return low, high, found[2], found[3]
+        return read
 
 
 def _unit(written: str) -> int:
-    """One of the smallest unit in which a duration is written, when it is a whole number of one unit: `3d` -> a day; else 0."""
+    """One of the unit in which a duration is written, when it is written in one: `3d` -> a day; else 0."""
     found = re.fullmatch(r"[0-9]+(ms|s|m|h|d|w)", written)
     return UNITS[found[1]] if found is not None else 0
-
-
-def _short(milliseconds: int) -> str:
-    """A duration as a ladder would write it."""
-    for unit in ("d", "h", "m", "s"):
-        if milliseconds % UNITS[unit] == 0:
-            return f"{milliseconds // UNITS[unit]}{unit}"
-    return f"{milliseconds}ms"

@@ -24,6 +24,9 @@ from signalpost.segments.language import BOUNDS, LADDER, LINES
 from signalpost.segments.operands import LOTS, Known, Operands
 from signalpost.segments.rules import Age, All, Happened, Inside, Not, Rule, Some, Split, Trait
 
+OF_EVENTS = ("did", "did_not", "last", "first")
+"""Lines that bounds belong to."""
+
 OF_OTHER_EVENTS = frozenset({"order.number", "order.refunded", "order.cancelled", "order.flagged"})
 """What a condition can ask of an order, but the event alone does not know."""
 
@@ -99,6 +102,8 @@ class _Reading(Operands):
                 self._unknown(key, entry)
                 parts.append(None)
                 continue
+            if owner is None and key in OF_EVENTS:
+                continue  # without its bounds it would only be told to have them
             bounds = {name: one for name, one in value.entries.items() if name in BOUNDS} if key == owner else {}
             parts.append(self.lines[key](entry, bounds))
         if owner is None or None in parts or not parts:
@@ -111,7 +116,7 @@ class _Reading(Operands):
         bounds = [(key, entry) for key, entry in value.entries.items() if key in BOUNDS]
         if not bounds:
             return ""
-        lines = [key for key in value.entries if key in {"did", "did_not", "last", "first"}]
+        lines = [key for key in value.entries if key in OF_EVENTS]
         if len(lines) == 1:
             strange = [(key, entry) for key, entry in bounds if lines[0] not in BOUNDS[key][1]]
             for key, entry in strange:
