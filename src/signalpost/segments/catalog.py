@@ -117,35 +117,36 @@ def journey_segment(journey: str, longer: str | None = None) -> str:
 
 
 def in_order(rules: Mapping[str, Rule]) -> dict[str, Rule]:
-    """The same rules, each after those it names; raise `ValueError` where they go round in a circle (`circle`)."""
-    ordered: dict[str, Rule] = {}
-    left = dict(rules)
-    while left:
-        ready = [name for name, rule in left.items() if all(each not in left for each in named(rule))]
-        if not ready:
-            raise ValueError(f"segments name one another in a circle: {', '.join(circle(left))}")
-        for name in ready:
-            ordered[name] = left.pop(name)
+    """The same rules, each after those it names; raise `ValueError` where they go round in a circle."""
+    ordered, left = _sorted(rules)
+    if left:
+        raise ValueError(f"segments name one another in a circle: {', '.join(circle(rules))}")
     return ordered
 
 
 def circle(rules: Mapping[str, Rule]) -> tuple[str, ...]:
-    """Segments that name one another in a circle, beginning with the first in the file and ending with it; () without one."""
-    done: set[str] = set()
+    """Segments that name one another in a circle, from the first of them in the file back to itself; () without one."""
+    _, left = _sorted(rules)
+    way: list[str] = list(left)[:1]
+    while way:
+        following = next(each for each in named(left[way[-1]]) if each in left)
+        if following in way:
+            around = way[way.index(following) :]
+            first = next(place for name in rules for place, each in enumerate(around) if each == name)
+            return (*around[first:], *around[:first], around[first])
+        way.append(following)
+    return ()
 
-    def walk(name: str, above: tuple[str, ...]) -> tuple[str, ...]:
-        if name in above:
-            return (*above[above.index(name) :], name)
-        if name in done or name not in rules:
-            return ()
-        for each in named(rules[name]):
-            found = walk(each, (*above, name))
-            if found:
-                return found
-        done.add(name)
-        return ()
 
-    return next((found for name in rules if (found := walk(name, ()))), ())
+def _sorted(rules: Mapping[str, Rule]) -> tuple[dict[str, Rule], dict[str, Rule]]:
+    """The rules in order, and those that cannot be put in order: each of them names another of them."""
+    ordered: dict[str, Rule] = {}
+    left = dict(rules)
+    ready = [""]
+    while ready:
+        ready = [name for name, rule in left.items() if not any(each in left for each in named(rule))]
+        ordered |= {name: left.pop(name) for name in ready}
+    return ordered, left
 
 
 def named(rule: Rule) -> tuple[str, ...]:
