@@ -6,6 +6,7 @@ sends each platform its request without side effects. What was seen longer ago t
     evidence        what has happened
     checks          what a check is
     of_destination  the checks of a destination
+    of_audiences    the checks of its audiences
     of_workspace    the checks of the whole workspace
 """
 
@@ -15,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signalpost.config import Workspace
-from signalpost.doctor import of_destination, of_workspace
+from signalpost.doctor import of_audiences, of_destination, of_workspace
 from signalpost.doctor.checks import STATES, Answer, Check, Look, State
 from signalpost.doctor.evidence import VALID_MS, Evidence, Trial, ask, gather, nothing
 from signalpost.findings import span
@@ -64,8 +65,8 @@ CHECKS: tuple[Check, ...] = (
     Check("match_coverage", "Match coverage", True, of_destination.match_coverage),
     Check("dedupe_plan", "Pixel and server are counted once", True, of_destination.dedupe_plan),
     Check("in_time", "Signals arrive within the hour", True, of_destination.in_time),
-    Check("suppression", "Recent buyers are suppressed", True, of_destination.suppression),
-    Check("windows", "Windows fit the journeys", True, of_destination.windows),
+    Check("suppression", "Recent buyers are suppressed", True, of_audiences.suppression),
+    Check("windows", "Windows fit the journeys", True, of_audiences.windows),
     Check("fired_once", "Each event is defined and fired once", False, of_workspace.fired_once),
     Check("test_apart", "Test data stays out of production", False, of_workspace.test_apart),
     Check("measurement", "The measurement plan is written down", False, of_workspace.measurement),

@@ -14,6 +14,7 @@ from signalpost.destinations import CATALOG
 from signalpost.destinations.contract import Destination as Platform
 from signalpost.doctor.evidence import Evidence
 from signalpost.findings import PURCHASE, TAKEN, Finding
+from signalpost.segments import catalog, guards
 
 State = Literal["pass", "warn", "fail", "not yet known"]
 STATES: tuple[State, ...] = ("pass", "warn", "fail", "not yet known")
@@ -73,6 +74,17 @@ class Look(Struct, frozen=True):
             if not self.name or finding.subject == self.name:
                 by.setdefault(finding.kind, []).append(finding)
         return by
+
+    @property
+    def paid(self) -> tuple[guards.Paid, ...]:
+        """The audiences of the workspace with their whole rules."""
+        return guards.paid(self.workspace, catalog.of(self.workspace).rules)
+
+    @property
+    def guards(self) -> tuple[guards.Guard, ...]:
+        """What the file alone tells of the audiences here."""
+        rules = catalog.of(self.workspace).rules
+        return tuple(guard for guard in guards.find(self.workspace, rules) if self.name in guard.destinations)
 
     def last(self, name: str | None, verdicts: frozenset[str]) -> int | None:
         """When a signal of this event (None: of any) last had one of these verdicts here."""

@@ -279,19 +279,3 @@ def in_time(look: Look) -> Answer:
         at=look.evidence.figures.now,
         counts={"late": late, "accepted": sum(gone.values())},
     )
-
-
-def suppression(_: Look) -> Answer:
-    """Recent buyers are kept out of acquisition for 7 to 14 days."""
-    return unknown(
-        "Whether recent buyers are suppressed for 7 to 14 days shows once audiences are kept in sync.",
-        "Until then exclude recent buyers in the platform's own ad groups.",
-    )
-
-
-def windows(_: Look) -> Answer:
-    """Paid windows fit the owned journeys."""
-    return unknown(
-        "Whether paid windows fit the e-mail and SMS journeys shows once journeys are described in the workspace file.",
-        "Until then compare attribution windows with the journeys by hand.",
-    )
