@@ -82,6 +82,9 @@ CANONICAL_EVENTS: dict[str, CanonicalEvent] = {
     "Subscription Started": CanonicalEvent("A paid subscription began.", PURCHASE),
     "Subscription Renewed": CanonicalEvent("A paid subscription was charged again.", PURCHASE),
     "Subscription Cancelled": CanonicalEvent("A paid subscription was called off."),
+    # what Signalpost itself tells the shop's own tools
+    "Segment Entered": CanonicalEvent("A person came into a segment of the workspace file."),
+    "Segment Left": CanonicalEvent("A person left a segment of the workspace file."),
     # what the browser snippet reports of the platforms' pixels
     "Pixel Sent": CanonicalEvent("A platform's browser pixel sent an event; tells its id."),
     # app
