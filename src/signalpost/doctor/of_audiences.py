@@ -63,8 +63,8 @@ def suppression(look: Look) -> Answer:
     )
     return Answer(
         state="pass",
-        sentence=f"{listed(each.name for each in ready)} {'keeps' if len(ready) == 1 else 'keep'} buyers from ads {for_how_long}; "
-        f"{speed}.",
+        sentence=f"{listed(each.name for each in ready)} {'keeps' if len(ready) == 1 else 'keep'} buyers from ads "
+        f"{for_how_long}; {speed}.",
         at=latest,
         counts=counts,
     )
