@@ -206,8 +206,8 @@ def refunded_seed(each: Paid, _: Workspace) -> Iterator[Guard]:
             "segment",
             f"The audience `{audience.title}` counts purchases, refunded and cancelled ones too: people who sent everything "
             f"back are in it, and {lookalike}.",
-            "Ask for what they are worth, which refunds lower (`trait: {person.lifetime_value: {gt: 100}}`), or leave out who "
-            "returns much (`trait: {person.refund_rate: {lt: 50%}}`).",
+            "Ask for what they are worth, which refunds lower (`trait: {lifetime_value: {gt: 100}}`), or leave out who "
+            "returns much (`trait: {refund_rate: {lt: 50%}}`).",
         )
 
 
