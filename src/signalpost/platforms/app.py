@@ -59,8 +59,8 @@ class FromPixel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Disturb(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /control/audiences`; only what it names changes.
 
-    `delete` loses the audience `id` behind its owner's back; `owner` gives it to that account, and with `shared`
-    (TikTok) it stays visible to the one that made it. `delay_ms` is how long sizes take from now on.
+    `delete` loses the audience `id` behind its owner's back; `owner` gives it to that account, and with `shared` it
+    stays visible to the one that made it. `delay_ms` is how long sizes take from now on.
     """
 
     platform: Platform
@@ -280,7 +280,7 @@ class Emulators(Starlette):
             if asked.delete:
                 tiktok.lose(audience)
         else:
-            if asked.owner is not None and not pinterest.give(asked.id, asked.owner):
+            if asked.owner is not None and not pinterest.give(asked.id, asked.owner, shared=asked.shared):
                 return _mistake(f"no list or audience has the id {asked.id}")
             if asked.delete and not pinterest.lose(asked.id):
                 return _mistake(f"no list or audience has the id {asked.id}")

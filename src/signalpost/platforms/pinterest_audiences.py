@@ -69,6 +69,7 @@ class Audience(msgspec.Struct):
     list_id: str
     made_at: int
     changed_at: int
+    shared: bool = False
     gone_at: int | None = None
 
 
@@ -273,10 +274,9 @@ class PinterestAudiences:
 
     def _own_list(self, list_id: str, account: str) -> List:
         one = self.lists.get(list_id)
-        if one is None or one.gone_at is not None:
+        # Doubt: lists cannot be shared, so one of another account is taken not to be found under this one.
+        if one is None or one.gone_at is not None or one.owner != account:
             raise Refusal(*NOT_FOUND)
-        if one.owner != account:
-            raise Refusal(*FORBIDDEN)
         return one
 
     def _status(self, one: List) -> tuple[str, int | None]:
@@ -352,18 +352,20 @@ class PinterestAudiences:
         return self._audience_told(audience)
 
     def _get_audience(self, path: dict[str, str], _: dict[str, Any]) -> dict[str, Any]:
-        return self._audience_told(self._own_audience(path["audience_id"], path["ad_account_id"]))
+        return self._audience_told(self._own_audience(path["audience_id"], path["ad_account_id"], reading=True))
 
     def _get_audiences(self, path: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
-        # Nobody shares audiences here, so none are received.
-        mine = [each for each in self.audiences.values() if each.gone_at is None and each.owner == path["ad_account_id"]]
-        return _page(mine if query["ownership_type"] == "OWNED" else [], query, self._audience_told)
+        live = [each for each in self.audiences.values() if each.gone_at is None]
+        mine = [each for each in live if each.owner == path["ad_account_id"]]
+        received = [each for each in live if each.owner != path["ad_account_id"] and each.shared]
+        return _page(mine if query["ownership_type"] == "OWNED" else received, query, self._audience_told)
 
-    def _own_audience(self, audience_id: str, account: str) -> Audience:
+    def _own_audience(self, audience_id: str, account: str, *, reading: bool = False) -> Audience:
+        """Return an audience of the account; a shared one of another may be read."""
         audience = self.audiences.get(audience_id)
-        if audience is None or audience.gone_at is not None:
+        if audience is None or audience.gone_at is not None or (audience.owner != account and not audience.shared):
             raise Refusal(404, NOT_FOUND[1], "Audience not found.")
-        if audience.owner != account:
+        if audience.owner != account and not reading:
             raise Refusal(*FORBIDDEN)
         return audience
 
@@ -472,12 +474,14 @@ class PinterestAudiences:
         audience = self.audiences.get(identity)
         return self.lists.get(identity if audience is None else audience.list_id)
 
-    def give(self, identity: str, owner: str) -> bool:
+    def give(self, identity: str, owner: str, *, shared: bool) -> bool:
         """Give a list or an audience to another account; return whether there was one."""
-        found = [each for each in (self.audiences.get(identity), self.lists.get(identity)) if each is not None]
-        for each in found:
-            each.owner = owner
-        return bool(found)
+        audience, one = self.audiences.get(identity), self.lists.get(identity)
+        if audience is not None:
+            audience.owner, audience.shared = owner, shared
+        if one is not None:
+            one.owner = owner
+        return audience is not None or one is not None
 
     def lose(self, identity: str) -> bool:
         """Delete a list or an audience, whoever uses it; return whether there was one."""

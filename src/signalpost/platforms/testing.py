@@ -143,7 +143,7 @@ class Client:
         self._object(self.http.post("/control/audiences", json={"platform": platform, "id": audience_id, "delete": True}))
 
     def give_audience(self, platform: str, audience_id: str, owner: str = "7999999999999999999", *, shared: bool = False) -> None:
-        """Give an audience to another account; `shared` leaves it visible to the one that made it (TikTok)."""
+        """Give an audience to another account; `shared` leaves it visible to the one that made it."""
         asked = {"platform": platform, "id": audience_id, "owner": owner, "shared": shared}
         self._object(self.http.post("/control/audiences", json=asked))
 

@@ -58,8 +58,8 @@ LONGEST_NAME = 70
 LIFE_DAYS = 365
 EXPIRING_DAYS = 60
 
-# Letters of a digest by the end of an identifier's kind.
-_DIGESTS = {"SHA256": re.compile(r"[0-9a-f]{64}"), "MD5": re.compile(r"[0-9a-f]{32}")}
+# How a kind of identifier ends, SHA256 or MD5 -> whether a text is such a digest.
+_DIGESTS = {"256": re.compile(r"[0-9a-f]{64}").fullmatch, "MD5": re.compile(r"[0-9a-f]{32}").fullmatch}
 ID_KINDS = frozenset({"EMAIL_SHA256", "PHONE_SHA256", "IDFA_SHA256", "AAID_SHA256", "IDFA_MD5", "AAID_MD5"})
 # The columns of a file with several kinds of identifiers, in any case.
 COLUMNS = ("maid", "maid_sha256", "maid_md5", "email_sha256", "phone_sha256")
@@ -212,7 +212,7 @@ class TikTokAudiences:
         kinds, batch = self._kinds(body["id_schema"]), body["batch_data"]
         if not 1 <= len(batch) <= self.settings.tiktok_rows:
             raise Refusal(BAD_BATCH_SIZE, f"batch_data: {len(batch)} rows, 1 to {self.settings.tiktok_rows} are allowed.")
-        rows = [list(self._row(position, row, kinds)) for position, row in enumerate(batch)]
+        rows = [self._row(position, row, kinds) for position, row in enumerate(batch)]
         owners = set(body["advertiser_ids"])
         audiences = {}
         for audience_id in dict.fromkeys(each for row in rows for _, _, ids in row for each in ids):
@@ -222,9 +222,10 @@ class TikTokAudiences:
             audiences[audience_id] = audience
         action: Action = "add" if body.get("action", "add") == "add" else "remove"
         kept = self._left(rows, action, request.path)
-        keys: dict[str, dict[str, list[bytes]]] = {each: defaultdict(list) for each in audiences}
+        keys: dict[str, dict[str, list[bytes]]] = {each: {kind: [] for kind in kinds} for each in audiences}
         for row in kept:
-            self.accounts.link([key for _, key, _ in row])
+            if len(row) > 1:
+                self.accounts.link([key for _, key, _ in row])
             for kind, key, ids in row:
                 for audience_id in ids:
                     keys[audience_id][kind].append(key)
@@ -249,31 +250,26 @@ class TikTokAudiences:
             raise Refusal(BAD_PARAMETER, "id_schema: IDFA and AAID must not stand in one request.")
         return kinds
 
-    def _row(self, position: int, row: list[dict[str, Any]], kinds: Sequence[str]) -> Iterator[tuple[str, bytes, list[str]]]:
-        """Yield (kind, identifier, audience ids) of one user; `{}` stands for an identifier the user lacks."""
+    def _row(self, position: int, row: list[dict[str, Any]], kinds: Sequence[str]) -> Row:
+        """Return (kind, identifier, audience ids) of what one user has; `{}` stands for an identifier the user lacks."""
         if len(row) != len(kinds):
-            raise Refusal(
-                BAD_PARAMETER,
-                f"batch_data.{position}: Must have {len(kinds)} items by position of id_schema, {{}} for a missing one.",
-            )
-        if not any(row):
-            raise Refusal(BAD_PARAMETER, f"batch_data.{position}: At least one id is required.")
+            sentence = f"Must have {len(kinds)} items by position of id_schema, {{}} for a missing one."
+            raise Refusal(BAD_PARAMETER, f"batch_data.{position}: {sentence}")
+        found: Row = []
         for column, (item, kind) in enumerate(zip(row, kinds, strict=True)):
             if not item:
                 continue
-            where = f"batch_data.{position}.{column}"
             key, ids = item.get("id"), item.get("audience_ids")
-            if item.keys() != {"id", "audience_ids"}:
-                odd = min(item.keys() ^ {"id", "audience_ids"})
-                raise Refusal(BAD_PARAMETER, f"{where}.{odd}: {'Unknown' if odd in item else 'Missing data for required'} field.")
-            if not isinstance(key, str) or not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-                raise Refusal(BAD_PARAMETER, f"{where}: `id` must be a string, `audience_ids` a list of strings.")
-            if not ids:
-                raise Refusal(BAD_PARAMETER, f"{where}.audience_ids: Must not be empty.")
-            if not _is_digest(key, kind):
-                method = kind.split("_")[1]
-                raise Refusal(NOT_HASHED, f"{where}.id: Not hashed: expected {method} in lower-case hexadecimal.")
-            yield kind, bytes.fromhex(key), ids
+            if len(item) != 2 or not isinstance(key, str) or not isinstance(ids, list) or set(map(type, ids)) != {str}:
+                raise _bad_item(f"batch_data.{position}.{column}", item)
+            if _DIGESTS[kind[-3:]](key) is None:
+                method = kind.partition("_")[2]
+                sentence = f"Not hashed: expected {method} in lower-case hexadecimal."
+                raise Refusal(NOT_HASHED, f"batch_data.{position}.{column}.id: {sentence}")
+            found.append((kind, bytes.fromhex(key), ids))
+        if not found:
+            raise Refusal(BAD_PARAMETER, f"batch_data.{position}: At least one id is required.")
+        return found
 
     def _left(self, rows: list[Row], action: str, path: str) -> list[Row]:
         """Return the rows that a `partial` fault leaves; one with a code of its own refuses them all."""
@@ -588,7 +584,19 @@ class TikTokAudiences:
 
 
 def _is_digest(text: str, kind: str) -> bool:
-    return _DIGESTS[kind.rpartition("_")[2]].fullmatch(text) is not None
+    return _DIGESTS[kind[-3:]](text) is not None
+
+
+def _bad_item(where: str, item: dict[str, Any]) -> Refusal:
+    """Return the refusal of an item that is not an id with its audiences."""
+    for name in ("id", "audience_ids"):
+        if name not in item:
+            return Refusal(BAD_PARAMETER, f"{where}.{name}: Missing data for required field.")
+    for name in item.keys() - {"id", "audience_ids"}:
+        return Refusal(BAD_PARAMETER, f"{where}.{name}: Unknown field.")
+    if not isinstance(item["id"], str):
+        return Refusal(BAD_PARAMETER, f"{where}.id: Not a valid string.")
+    return Refusal(BAD_PARAMETER, f"{where}.audience_ids: Must be a list of strings, and not empty.")
 
 
 def _cell(text: str, column: str) -> bytes | None:
