@@ -14,6 +14,7 @@
     explain    why somebody is in or out, and what changes next
     forecast   how many enter and leave if nothing happens
     sql        the same rule as SQL
+    tables     the exported history, which that SQL asks
     guards     what about the segments, audiences and journeys of a workspace costs money
 """
 
