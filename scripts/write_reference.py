@@ -17,17 +17,20 @@ import typer
 from msgspec import Struct, inspect
 
 from signalpost import cli, conditions, config
+from signalpost.conditions.plain import marked
 from signalpost.destinations import CATALOG
 from signalpost.gates import condition_of
-from signalpost.marked import unwrapped
+from signalpost.marked import Notes, listed, unwrapped
 from signalpost.options import (
     ROLLOUT_MEASURES,
     Alerts,
+    Audience,
     Consent,
     Derived,
     Destination,
     Gate,
     Identity,
+    Journey,
     Measurement,
     Orders,
     Pixel,
@@ -35,10 +38,17 @@ from signalpost.options import (
     Server,
     Source,
     Stage,
+    Step,
+    Tiers,
+    ValueTiers,
     Workspace,
 )
 from signalpost.presets import PRESETS
-from signalpost.vocabulary import CANONICAL_EVENTS, SYNONYMS
+from signalpost.segments import ladders, reading
+from signalpost.segments.language import BOUNDS, LADDER, LINES
+from signalpost.segments.operands import Known
+from signalpost.segments.sentences import sentence
+from signalpost.vocabulary import CANONICAL_EVENTS, MESSAGE_CHANNELS, MESSAGE_METRICS, SYNONYMS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -50,6 +60,11 @@ SECTIONS: tuple[tuple[str, str, type[Struct]], ...] = (
     ("Orders", "orders.", Orders),
     ("Gates", "gates[].", Gate),
     ("Derived events", "derived.<name>.", Derived),
+    ("Tiers", "tiers.<name>.", Tiers),
+    ("Value tiers", "value_tiers.<name>.", ValueTiers),
+    ("Audiences", "audiences[].", Audience),
+    ("Journeys", "journeys.<name>.", Journey),
+    ("Journey steps", "journeys.<name>.steps[].", Step),
     ("Rollout stages", "destinations.<name>.rollout[].", Stage),
     ("The browser's pixel", "destinations.<name>.browser_pixel.", Pixel),
     ("Alerts", "alerts.", Alerts),
@@ -81,6 +96,7 @@ def written() -> dict[str, str]:
         "workspace.schema.json": json.dumps(config.schema(CATALOG), indent=2, ensure_ascii=False) + "\n",
         "workspace.md": workspace_page(),
         "conditions.md": conditions_page(),
+        "segments.md": segments_page(),
         "events.md": events_page(),
         "command-line.md": command_line_page(),
     }
@@ -151,6 +167,41 @@ def conditions_page() -> str:
             f"{conditions.compile(when).sentence[0].upper()}{conditions.compile(when).sentence[1:]}.\n"
         )
     return _CONDITIONS.format(paths="\n".join(paths), kinds="\n".join(kinds), presets="\n".join(presets))
+
+
+def segments_page() -> str:
+    """Return the page of the segment language: every word, what it takes, an example and its sentence."""
+    parts = []
+    for title, words in (
+        ("Lines", {name: (key, "") for name, key in LINES.items()}),
+        ("What stands beside a line", {name: (key, f" Beside {or_(lines)}.") for name, (key, lines) in BOUNDS.items()}),
+    ):
+        parts.append(f"## {title}\n")
+        for name, (key, beside) in words.items():
+            said = raised(sentence(reading.rule(key.example, name="spring_holdout")))
+            example = conditions.written(key.example)
+            parts.append(f"### `{name}`\n\nTakes {key.takes}.{beside}\n\n{key.doc}\n\n    {example}\n\n{said}.\n")
+    rows = ["| | takes | |", "|---|---|---|", *(f"| `{name}` | {key.takes} | {cell(key.doc)} |" for name, key in LADDER.items())]
+    made = ["| segment | who is inside |", "|---|---|"]
+    ladder = ladders.read(marked(_LADDER, "cart"), Notes(""), Known())
+    if ladder is None:
+        raise ValueError(_LADDER)
+    made += [f"| `{name}` | {raised(sentence(rule))}. |" for name, rule in ladders.rules("cart", ladder).items()]
+    channels = ", ".join(f"`{name}`" for name in MESSAGE_CHANNELS)
+    metrics = ", ".join(f"`{name}`" for name in MESSAGE_METRICS)
+    return _SEGMENTS.format(
+        words="\n".join(parts), ladder="\n".join(rows), tiers="\n".join(made), channels=channels, metrics=metrics
+    )
+
+
+def or_(names: tuple[str, ...]) -> str:
+    """Return names as prose: `a`, `b` or `c`."""
+    return listed(names, "or")
+
+
+def raised(text: str) -> str:
+    """Return a text that begins a sentence."""
+    return text[0].upper() + text[1:]
 
 
 def events_page() -> str:
@@ -248,6 +299,7 @@ _TYPES = {
     "share": "share",
     "amount": "number",
     "condition": "[condition](conditions.md)",
+    "rule": "[rule](segments.md)",
     "hours": "hours",
 }
 
@@ -272,12 +324,87 @@ _OPEN = {
     "person.traits": "A trait that any event gave of the person; what a rule reads is remembered from then on.",
 }
 
+_LADDER = {
+    "ladder": "Checkout Started",
+    "until": "Order Completed",
+    "tiers": ["0h-6h reminder", "6h-24h social_proof", "1d-3d offer", "4d-7d last_call"],
+}
+
+_SEGMENTS = """\
+# The segment language
+
+<!-- Written by scripts/write_reference.py from src/signalpost/segments/language.py. -->
+
+A segment is a rule over what a person did and what is known of them. It stands under `segments` in the workspace file, by its
+name. [How to write segments](../how-to/write-segments.md) begins with examples; [the recipes](../how-to/segment-recipes.md) are
+ten rules for what brands do most.
+
+```yaml
+segments:
+  checkout_abandoners_6_24h:
+    all:
+      - last: Checkout Started
+        age: 6h..24h
+      - did_not: Order Completed
+        since: Checkout Started
+  lapsed_90d:
+    all: [{{did: Order Completed}}, {{did_not: Order Completed, within: 90d}}]
+  vip:
+    trait: {{lifetime_value: {{gt: 300}}}}
+```
+
+- A rule is a mapping, and all of its lines must hold. What bounds an event (`within`, `age`, ...) stands beside it; two events
+  with bounds are two rules under `all`.
+- Windows are half open: `age: 6h..24h` holds from 6 hours on and no longer at 24, `within: 14d` no longer when 14 days are over.
+  Membership changes at that very millisecond, not when somebody looks.
+- An event counts at its time; one that claims to come from the future, when it was received. Repeats of a message do not count.
+- Events are named as in [the list of events](events.md), as the shop names them under `events`, as `derived` names them, or as
+  Customer.io reports messages ([below](#messages)), such as `Email Opened`.
+- A segment is called by small letters, digits, `-` and `_`.
+
+Gates and derived events ask for segments in their own language: `when: {{segment: vip}}`
+([conditions](conditions.md#what-it-can-look-at)).
+
+{words}
+## Ladders
+
+A ladder makes a set of segments of one event's age: nobody is in two of them, and nobody falls between.
+
+```yaml
+segments:
+  cart:
+    ladder: Checkout Started
+    until: Order Completed
+    tiers: [0h-6h reminder, 6h-24h social_proof, 1d-3d offer, 4d-7d last_call]
+```
+
+{ladder}
+
+That one makes five segments:
+
+{tiers}
+
+A written end that is neither where the next tier begins nor one whole unit before it is a mistake: a gap or an overlap.
+
+## Messages
+
+What became of the shop's own messages is an event of the channel and what happened, such as `Email Opened` or `SMS Clicked`. A
+source of type `reporting` brings them.
+
+- Channels: {channels}.
+- What happened: {metrics}.
+
+An open or a click that no human made (a mail program's prefetch, a security scanner) counts too. To leave those out, ask
+`where: {{event.properties.machine: {{ne: true}}}}`.
+"""
+
 _CONDITIONS = """\
 # The condition language
 
 <!-- Written by scripts/write_reference.py from src/signalpost/conditions/ and presets.py. -->
 
-A condition is what `when` of a gate and `where` of a derived event say. It is a mapping of paths; every line of it must hold.
+A condition is what `when` of a gate and `where` of a derived event say, and `trait` and `where` of
+[a segment's rule](segments.md). It is a mapping of paths; every line of it must hold.
 
 ```yaml
 gates:

@@ -101,7 +101,8 @@ GROUND: dict[str, str] = {
     "country": "US",
     "order_value": "net",
     "sources": "{web: {type: pipelines, write_key: docs-key}}",
-    "destinations": "{pinterest: {type: pinterest, ad_account: '549755885175', access_token: '${DOCS}'}}",
+    "destinations": "{pinterest: {type: pinterest, ad_account: '549755885175', access_token: '${DOCS}'},"
+    " tiktok: {type: tiktok, pixel: DOCS, access_token: '${DOCS}'}}",
 }
 """What an example leaves out."""
 
