@@ -36,6 +36,8 @@ from signalpost.store.segments import Move
 Found = TypeVar("Found")
 
 HOUR, DAY = UNITS["h"], UNITS["d"]
+QUARTER = HOUR // 4
+"""Every zone's days begin at a whole quarter of an hour."""
 
 LONG = 5_000
 """People that are walked before a progress bar is worth its place."""
@@ -339,13 +341,12 @@ class Outlook(Struct, frozen=True, kw_only=True):
     segment: str
     now: int
     until: int
-    step: int
     size: int
     """People inside now."""
     people: int
     """People whom time alone may move in any segment until then; they were looked at."""
     steps: list[dict[str, int]]
-    """`start`, `entered`, `left`, and `size` at its end."""
+    """Hours, or days of the workspace's zone: `start`, `entered`, `left`, and `size` at its end."""
 
 
 @application.command()
@@ -359,7 +360,7 @@ def forecast(
     workspace, now = workspace_at(file), now_ms()
     segments = catalog.of(workspace)
     _there(segments, segment)
-    until, step = now + hours * HOUR, HOUR if hours <= BY_THE_DAY else DAY
+    until, zone = now + hours * HOUR, ZoneInfo(workspace.timezone)
 
     def look(connection: Connection) -> Outlook:
         test = live.closure(segments.rules[segment], segments.rules, valuing.present(connection, workspace))
@@ -371,7 +372,9 @@ def forecast(
         size = 0 if own is None else kept.sizes(connection).get(own.slot, 0)
         many = kept.due_count(connection, until)
         people = _with_bar(kept.due(connection, until), many, quiet=as_json)
-        return _outlook(segment, size, forecasting.forecast(people, {segment: test}, now, until, step))
+        by_the_day = hours > BY_THE_DAY
+        found = forecasting.forecast(people, {segment: test}, now, until, QUARTER if by_the_day else HOUR)
+        return _outlook(segment, size, found, zone if by_the_day else None)
 
     found = _known(workspace, look)
     if found is None:
@@ -379,7 +382,7 @@ def forecast(
     if as_json:
         say_json(msgspec.to_builtins(found))
     else:
-        _draw(found, ZoneInfo(workspace.timezone))
+        _draw(found, zone)
 
 
 def _with_bar(people: Iterator[Person], many: int, *, quiet: bool) -> Iterator[Person]:
@@ -391,21 +394,27 @@ def _with_bar(people: Iterator[Person], many: int, *, quiet: bool) -> Iterator[P
         yield from progress.track(people, total=many, description="Looking at people")
 
 
-def _outlook(segment: str, size: int, found: Forecast) -> Outlook:
-    line, steps, there = found.lines[segment], [], size
+def _outlook(segment: str, size: int, found: Forecast, days_in: ZoneInfo | None) -> Outlook:
+    """The forecast with the size that it leads to; by the day of a zone where one is given."""
+    line, there = found.lines[segment], size
+    steps: dict[str | int, dict[str, int]] = {}
     for start, entered, left in zip(found.starts, line.entered, line.left, strict=True):
         there += entered - left
-        steps.append({"start": start, "entered": entered, "left": left, "size": there})
-    return Outlook(
-        segment=segment, now=found.now, until=found.until, step=found.step, size=size, people=found.people, steps=steps
-    )
+        step = steps.setdefault(moment(start, days_in)[:10] if days_in else start, {"start": start, "entered": 0, "left": 0})
+        step.update(entered=step["entered"] + entered, left=step["left"] + left, size=there)
+    return Outlook(segment=segment, now=found.now, until=found.until, size=size, people=found.people, steps=list(steps.values()))
 
 
 def _draw(found: Outlook, zone: ZoneInfo) -> None:
     entered, left = (sum(each[way] for each in found.steps) for way in ("entered", "left"))
-    span = spelt(found.until - found.now)
-    say(Text.assemble((found.segment, "bold blue"), f": {found.size:,} inside now. In the next {span}, if nothing happens,"
-                      f" {entered:,} enter and {left:,} leave; then {found.size + entered - left:,} are inside."))  # fmt: skip
+    hours = (found.until - found.now) // HOUR
+    say(
+        Text.assemble(
+            (found.segment, "bold blue"),
+            f": {found.size:,} inside now. In the next {hours:,} hour{'' if hours == 1 else 's'}, if nothing happens,"
+            f" {entered:,} enter and {left:,} leave; then {found.size + entered - left:,} are inside.",
+        )
+    )
     if not entered and not left:
         return
     longest = max(max(each["entered"], each["left"]) for each in found.steps)
@@ -416,7 +425,7 @@ def _draw(found: Outlook, zone: ZoneInfo) -> None:
     for each in found.steps:
         at = moment(each["start"], zone)
         table.add_row(
-            Text(at[5:16] if found.step < DAY else at[:10], style="dim"),
+            Text(at[5:16] if hours <= BY_THE_DAY else at[:10], style="dim"),
             f"{each['entered']:,}" if each["entered"] else "",
             Bar(longest, 0, each["entered"], width=BAR, color="green"),
             f"{each['left']:,}" if each["left"] else "",

@@ -9,17 +9,17 @@ SELECT person, since FROM members WHERE segment = ? AND person > ? ORDER BY pers
 -- name: segments_since (since when a person is inside)
 SELECT since FROM members WHERE segment = ? AND person = ?
 
--- name: segments_moves_of_person (newest first; by one event a person may leave and enter at one moment)
+-- name: segments_moves_of_person (newest first; of one moment what time did came before what an event did)
 SELECT m.person, m.at, m.segment, m.entered, m.event, e.name, e.time FROM moves m LEFT JOIN events e ON e.id = m.event
-WHERE m.person = ? ORDER BY m.at DESC, m.segment, m.entered DESC LIMIT ?
+WHERE m.person = ? ORDER BY m.at DESC, m.event DESC, m.segment LIMIT ?
 
 -- name: segments_moves_between (of one person in one segment, newest first)
 SELECT m.person, m.at, m.segment, m.entered, m.event, e.name, e.time FROM moves m LEFT JOIN events e ON e.id = m.event
-WHERE m.person = ? AND m.segment = ? ORDER BY m.at DESC, m.entered DESC LIMIT ?
+WHERE m.person = ? AND m.segment = ? ORDER BY m.at DESC, m.event DESC LIMIT ?
 
 -- name: segments_moves (of one segment, newest first)
 SELECT m.person, m.at, m.segment, m.entered, m.event, e.name, e.time FROM moves m LEFT JOIN events e ON e.id = m.event
-WHERE m.segment = ? ORDER BY m.at DESC, m.person, m.entered DESC LIMIT ?
+WHERE m.segment = ? ORDER BY m.at DESC, m.event DESC, m.person LIMIT ?
 
 -- name: segments_moved (how many entered and left since a moment)
 SELECT coalesce(sum(entered), 0), count(*) FROM moves WHERE segment = ? AND at >= ? AND at < ?
