@@ -8,11 +8,15 @@
     faults.py      what can be made to go wrong, and how often
     tiktok.py      POST /open_api/v1.3/event/track/, the credential checks, the pixel's statistics
     pinterest.py   POST /v5/ad_accounts/{id}/events, the credential checks, the Event Quality Score
-    app.py         both on one port, with /received and /control
+    audiences.py   who is in an audience, its size that comes late, what changed it
+    tiktok_audiences.py     streamed segments, customer files, ad groups
+    pinterest_audiences.py  customer lists, audiences, ad groups
+    app.py         both on one port, with /received, /audiences and /control
     serve.py       a server for it; `testing.py` the same inside a test
 
-The emulators judge by the platforms' own facts: `pinterest-v5-events.json` is cut from Pinterest's official
-description, `tiktok-events.json` is our reading of TikTok's pages. They import nothing of our mapping code,
+The emulators judge by the platforms' own facts: the files `pinterest-v5-*.json` are cut from Pinterest's official
+description, `tiktok-v13-audiences.json` from the files of TikTok's official SDK; `tiktok-events.json` and
+`tiktok-segments.json` are our reading of TikTok's pages. They import nothing of our mapping code,
 so that a mistake there cannot hide here.
 """
 

@@ -212,7 +212,7 @@ class PinterestAudiences:
 
     def _create_list(self, path: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         if not body["name"].strip():
-            raise Refusal(400, INVALID[1], "Invalid request: 'name' is empty", "name")
+            raise Refusal(400, INVALID[1], 'Invalid request: "name" is empty', "name")
         keys = self._records(body["records"])
         now = self._clock.now()
         one = List(str(self._next_list), path["ad_account_id"], body["name"], now, now, Members(self.settings.keep))
@@ -326,7 +326,7 @@ class PinterestAudiences:
         """Return the customer list that a rule names."""
         list_id = rule.get("customer_list_id")
         if list_id is None:
-            raise Refusal(400, INVALID[1], "Invalid request: 'customer_list_id' is a required property", "rule")
+            raise Refusal(400, INVALID[1], 'Invalid request: "customer_list_id" is a required property', "rule")
         one = self.lists.get(list_id)
         if one is None or one.gone_at is not None or one.owner != account:
             raise Refusal(400, INVALID[1], f"Invalid request: customer list {list_id} does not exist", "rule.customer_list_id")

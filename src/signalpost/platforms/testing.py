@@ -160,7 +160,7 @@ class Client:
         self.http.delete("/control/faults").raise_for_status()
 
     def reset(self) -> None:
-        """Forget all events and faults, and follow the machine's clock."""
+        """Forget all events, audiences and faults, and follow the machine's clock."""
         self.http.post("/control/reset").raise_for_status()
 
     def set_clock(self, **move: object) -> int:
