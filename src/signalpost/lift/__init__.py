@@ -159,7 +159,7 @@ def _too_early(made: Lift, base: float, missing: int) -> str:
     larger = ""
     if days > LONG_DAYS and made.holdout < LARGER_HOLDOUT:
         fewer = intervals.needed(base, made.detect, LARGER_HOLDOUT)
-        larger = f" With a holdout of {LARGER_HOLDOUT:.0%} about {_rounded(fewer)} people in all would do."
+        larger = f" With a holdout of {_percent(LARGER_HOLDOUT)} about {_rounded(fewer)} people in all would do."
     return (
         f"Too early: needs about {_rounded(missing)} more people{wait} to show a lift of {_percent(made.detect)}. "
         f"So far {_compared(made)}, which may be chance.{larger}"
@@ -192,7 +192,7 @@ def _no_difference(made: Lift, certain: Interval) -> str:
         most = f"ads to these people would bring at most {_per_thousand(-certain.low)} more buyers per 1,000 of them"
     return (
         f"No difference seen: {_compared(made)}. A lift of {_percent(made.detect)} would have shown in "
-        f"{intervals.POWER:.0%} of all cases; {most}."
+        f"{_percent(intervals.POWER)} of all cases; {most}."
     )
 
 

@@ -5,8 +5,8 @@ pair made into a ratio (Donner and Zou, Statistics in Medicine 31, 2012). With a
 
 Revenue per person: nearly everybody spends nothing and few spend much. The usual interval takes the spread of a small arm from
 its own few buyers, and whoever by chance has no large order looks too sure: of ten 95 % intervals one claims revenue that is not
-there. Here the spread of what a *buyer* spends is taken from the buyers of both arms together, and only how many bought from
-each arm; docs/decisions/0040 has the figures.
+there. Here the mean and spread of what a *buyer* spends are those of both arms' buyers together, and only how many bought (again
+Wilson's interval) is each arm's own; docs/decisions/0040 has the figures.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Interval(Struct, frozen=True, kw_only=True):
         return (self.low > 0) - (self.high < 0)
 
 
-def rate(buyers: int, people: int, z: float = Z) -> Interval:
-    """A share of people (Wilson); `people` at least 1."""
+def rate(buyers: float, people: float, z: float = Z) -> Interval:
+    """A share of people (Wilson); `people` at least 1. Parts of people are for what is expected."""
     seen = buyers / people
     shrunk = 1 + z * z / people
     middle = (seen + z * z / (2 * people)) / shrunk
@@ -73,7 +73,8 @@ def lift(one: Interval, other: Interval) -> Interval:
         return sqrt(max(0.0, both * both - part * rest))
 
     least, most = one.low * (2 * one.seen - one.low), other.high * (2 * other.seen - other.high)
-    low = least / (both + root(least, most)) if both else 0.0
+    below = both + root(least, most)
+    low = least / below if below else 0.0
     least, most = other.low * (2 * other.seen - other.low), one.high * (2 * one.seen - one.high)
     high = (both + root(least, most)) / least if other.low > 0 else inf
     return Interval(seen=one.seen / other.seen - 1 if other.seen else inf, low=low - 1, high=high - 1)
@@ -93,34 +94,53 @@ def spent_more(one: Spent, other: Spent, z: float = Z) -> Interval:
     """How much more a person of the first arm spent than one of the second; each has people, and somebody bought."""
     seen = one.total / one.people - other.total / other.people
     buyers = one.buyers + other.buyers
-    mean, square = (one.total + other.total) / buyers, (one.squares + other.squares) / buyers
+    mean = (one.total + other.total) / buyers
+    variance = max(0.0, (one.squares + other.squares) / buyers - mean * mean)
 
-    def variance(arm: Spent) -> float:
+    def ends(arm: Spent) -> tuple[float, float]:
+        """How far below and above its mean the truth of one arm may be, squared: by how many buy, and by what they spend."""
+        share = rate(arm.buyers, arm.people, z)
         bought = (arm.buyers + 0.5) / (arm.people + 1)  # an arm in which nobody bought is not without doubt
-        return max(0.0, bought * square - (bought * mean) ** 2) / arm.people
+        spread = z * z * bought * variance / arm.people
+        return (mean * (share.seen - share.low)) ** 2 + spread, (mean * (share.high - share.seen)) ** 2 + spread
 
-    half = z * sqrt(variance(one) + variance(other))
-    return Interval(seen=seen, low=seen - half, high=seen + half)
+    (down, up), (other_down, other_up) = ends(one), ends(other)
+    return Interval(seen=seen, low=seen - sqrt(down + other_up), high=seen + sqrt(up + other_down))
 
 
 # ---- how many people it takes ------------------------------------------------------------------------------------------------
 
 
-def needed(base: float, lifted: float, held_out: float) -> int:
-    """How many people, both arms together, show in `POWER` of all cases that a rate of `base` is lifted by the share `lifted`."""
+def shows(base: float, lifted: float, held_out: float, people: float) -> bool:
+    """Whether so many people, both arms together, show in `POWER` of all cases that a rate of `base` is lifted by that share.
+
+    Reckoned with the interval that is used: a plain formula promises too much of a small holdout.
+    """
     more = min(base * (1 + lifted), 1.0)
-    spread = more * (1 - more) / (1 - held_out) + base * (1 - base) / held_out
-    return int(((Z + _NORMAL.inv_cdf(POWER)) / (more - base)) ** 2 * spread) + 1
+    shown, held = people * (1 - held_out), people * held_out
+    least = difference(rate(more * shown, shown), rate(base * held, held)).low
+    return least >= _NORMAL.inv_cdf(POWER) * sqrt(more * (1 - more) / shown + base * (1 - base) / held)
+
+
+def needed(base: float, lifted: float, held_out: float) -> int:
+    """How many people, both arms together, show it."""
+    low, high = 1, 2
+    while not shows(base, lifted, held_out, high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if shows(base, lifted, held_out, middle) else (middle, high)
+    return high
 
 
 def detectable(base: float, people: int, held_out: float) -> float:
-    """The smallest lift that so many people would show: `needed` read backwards."""
+    """The smallest lift that so many people show; without end when not even everybody's buying would."""
     low, high = 0.0, (1 - base) / base
-    if needed(base, high, held_out) > people:
+    if not shows(base, high, held_out, people):
         return inf
-    for _ in range(60):
+    for _ in range(50):
         middle = (low + high) / 2
-        low, high = (middle, high) if needed(base, middle, held_out) > people else (low, middle)
+        low, high = (low, middle) if shows(base, middle, held_out, people) else (middle, high)
     return high
 
 

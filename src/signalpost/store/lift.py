@@ -150,13 +150,14 @@ def wanted_from(
     Entering and leaving one segment at the same moment is nothing.
     """
     told = list(moves)
-    inside: set[int] = set()
-    seen: set[int] = set()
-    for _, segment, entered in told:
-        if segment not in seen and not entered:
-            inside.add(segment)  # they left what they must have been in
-        seen.add(segment)
-    told += [(since, segment, True) for segment, since in members.items() if segment not in seen]
+    first: dict[int, list[Move]] = {}
+    for move in told:
+        known = first.setdefault(move[1], [])
+        if not known or known[0][0] == move[0]:
+            known.append(move)
+    # They left what they must have been in; who has no earlier move and came and went at once was outside.
+    inside = {segment for segment, known in first.items() if not any(entered for _, _, entered in known)}
+    told += [(since, segment, True) for segment, since in members.items() if segment not in first]
     told.sort(key=itemgetter(0))
 
     def wanted() -> bool:
