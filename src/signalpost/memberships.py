@@ -132,7 +132,7 @@ NOBODY = Person(id=0)
 def begin(person: Person, at: int, work: Deciding) -> Person:
     """Called before an event changes a person: fires what is due by then, and notes who they were."""
     segments = work.plan.segments
-    if not segments.segments or person.id in work.before:
+    if segments is live.NONE or person.id in work.before:
         return person
     if person.due and min(person.due.values()) <= at:
         after, moves = caught_up(person, segments, at)
@@ -192,7 +192,12 @@ def follow(work: Deciding) -> None:
     made, people = work.made, work.state.people
     made.moves = [(known, *row[1:]) for row in made.moves if (known := work.now_known_as(row[0])) in people]
     made.members = {key: since for key, since in made.members.items() if key[1] in people}
-    made.joined = {person: inside for person, inside in made.joined.items() if person in people}
+    slots = work.plan.segment_slots
+    made.joined = {
+        person: tuple([(slots[name], since) for name, since in people[person].inside.items()])
+        for person in made.joined
+        if person in people
+    }
     made.wanted = {key: row for key, row in made.wanted.items() if key[1] in people}
 
 
@@ -226,7 +231,7 @@ def write(
         made.moves.append((after.id, move.at, slot, int(move.entered), event))
         made.members[slot, after.id] = after.inside.get(move.segment)
     if joined:
-        made.joined[after.id] = tuple((slots[name], since) for name, since in after.inside.items())
+        made.joined[after.id] = ()  # all they are in is written at the end of the batch (`follow`)
     if not plan.audiences:
         return
     taught = joined or after.keys is not before.keys

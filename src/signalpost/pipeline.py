@@ -45,6 +45,7 @@ from signalpost.events import Event, Order, Person, Signal
 from signalpost.orderbook import PURCHASE
 from signalpost.people import person_of
 from signalpost.plan import Plan, Route, plan
+from signalpost.segments import live
 from signalpost.sources import Reading, Received, Refusal
 from signalpost.state import PLACES, SLOTS, Decision, KnownOrder, State, Waiting
 from signalpost.store import batches, rollouts
@@ -215,7 +216,7 @@ class Told(Struct, frozen=True, gc=False):
 
 def placed(told: Told, work: Deciding, *, remember: bool) -> Told:
     """The event with its person as the segments now have them; `remember`: it counts as having happened."""
-    if not work.plan.segments.segments:
+    if work.plan.segments is live.NONE:
         return told
     if remember:
         memberships.remember(told.event, told.name, told.person, lambda: subject(told, work), work)

@@ -23,6 +23,7 @@ from signalpost import backfill, pipeline
 from signalpost.config import Workspace
 from signalpost.errors import StoreError
 from signalpost.memberships import fired as decide_time
+from signalpost.segments import live
 from signalpost.sources import Reading
 from signalpost.state import Decision
 from signalpost.store import batches, memberships
@@ -179,7 +180,7 @@ class Processing:
         Beside a stream of requests it takes turns: time every `TURN_MS`, a piece of a backfill every `FILL_MS`.
         """
         now, rest = now_ms(), IDLE_SECONDS
-        if self.plan.segments.slots and now >= self._timed_at + (TURN_MS if busy else 0):
+        if self.plan.segments is not live.NONE and now >= self._timed_at + (TURN_MS if busy else 0):
             self._timed_at = now
             made, until = await self.database.read(partial(self._due, now))
             if made.people:
@@ -188,8 +189,8 @@ class Processing:
             rest = min(rest, max(0, until - now_ms()) / 1000)
         if self._filling and now >= self._filled_at + (FILL_MS if busy else 0):
             self._filled_at = now
-            await self._fill(now)
-            rest = 0.0 if self._filling else rest
+            if await self._fill(now):
+                rest = 0.0
         if self.plan.workspace.value_tiers and now >= self._looked_at + LOOK_MS:
             self._looked_at = now
             if await self.database.write(
@@ -213,16 +214,17 @@ class Processing:
         after = memberships.next_due(connection, upto)
         return made, now + LOOK_MS if after is None else after + SETTLED_MS
 
-    async def _fill(self, now: int) -> None:
-        """One piece of the oldest backfill."""
+    async def _fill(self, now: int) -> bool:
+        """One piece of the oldest backfill; whether there was one."""
         found = await self.database.read(partial(self._piece, now))
+        self._filling = found is not None
         if found is None:
-            self._filling = False
-            return
+            return False
         await self.database.write(partial(backfill.commit, made=found, now=now))
         self.follows(found.moved)
         if found.turns or found.ends:
             await self._plan_anew()
+        return True
 
     def _piece(self, now: int, connection: Connection) -> backfill.Piece | None:
         waiting = memberships.backfills(connection)

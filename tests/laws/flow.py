@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from signalpost import pipeline
 from signalpost.config import Destination, Identity, Source, Workspace
-from signalpost.options import Derived, Gate, Stage
+from signalpost.options import Audience, Derived, Gate, Journey, Stage
 from signalpost.sources import Received
 from signalpost.state import Decision
-from signalpost.store import batches
+from signalpost.store import batches, memberships
 from signalpost.store.database import Connection, Database
 
 NOW = 1_795_305_600_000
@@ -44,6 +44,7 @@ World = dict[str, Any]
 TABLES = (
     "journal", "backlog", "refusals", "events", "identifiers", "people", "merges", "orders", "ledger", "ledger_trace", "outbox",
     "requests", "breakers", "rollups", "notices", "clocks", "coverage", "marks", "tallies", "rollouts", "findings",
+    "members", "moves", "audience_people", "audience_keys",
 )  # fmt: skip
 
 
@@ -71,8 +72,27 @@ def workspace(**changes: Any) -> Workspace:
     return Workspace(**{**options, **changes})
 
 
+SEGMENTS: dict[str, Any] = {
+    "buyers": {"did": "Order Completed", "within": "2d"},
+    "cart_3h": {
+        "all": [{"last": "Checkout Started", "age": "1m..3h"}, {"did_not": "Order Completed", "since": "Checkout Started"}]
+    },
+    "lookers": {"did": "Product Viewed", "times": {"gte": "2", "lte": "3"}, "within": "1d"},
+    "lapsed": {"all": [{"did": "Order Completed"}, {"did_not": "Order Completed", "within": "25h"}]},
+    "early": {"first": "Product Added", "age": "2h.."},
+    "dear": {"trait": {"lifetime_value": {"gt": "15"}, "last_order_at": {"age": {"lt": "49h"}}}},
+    "ann": {"any": [{"trait": {"traits.firstName": "Ann"}}, {"in_segment": "dear"}]},
+    "strangers": {
+        "not": [{"trait": {"email": {"exists": "true"}}}, {"did": "Order Completed", "where": {"order.value": {"gt": "5"}}}]
+    },
+    "again": {"did": "Second Purchase"},
+    "ladder": {"ladder": "Product Added", "until": "Order Completed", "tiers": ["0h-2h hot", "2h-1d warm", "1d-3d cold"]},
+}
+"""A segment of each kind but `split`: its lots are drawn by numbers, which depend on how messages are put into requests."""
+
+
 def guarded(**changes: Any) -> Workspace:
-    """The same with every rule there is: gates of both modes, derived events, holds, repeats, rates, a rollout with a cap."""
+    """The same with every rule there is: gates of both modes, derived events, holds, repeats, rates, segments and audiences."""
     accounts = workspace().destinations
     events = {
         "Order Completed": "Purchase",
@@ -97,6 +117,13 @@ def guarded(**changes: Any) -> Workspace:
         },
         "holds": {"Order Completed": "15m"},
         "repeats": {"Product Added": "10m"},
+        "segments": SEGMENTS,
+        "audiences": (
+            Audience(segment="cart_3h", to=("tiktok", "pinterest"), use="target", unless=("buyers",)),
+            Audience(segment="buyers", to=("tiktok",), use="suppress"),
+            Audience(segment="ann", to=("pinterest",), use="target", while_in={"cart": "none"}),
+        ),
+        "journeys": {"cart": Journey(starts="Checkout Started", ends=("Order Completed",), after="1d")},
         "rates": {"EUR": "1.1", "JPY": "0.0065"},
         "destinations": {
             "tiktok": replace(
@@ -149,7 +176,8 @@ class Flow:
 
     def __init__(self, database: Database, chosen: Workspace | None = None) -> None:
         self.database = database
-        self.plan = pipeline.plan(chosen or workspace())
+        asked = chosen or workspace()
+        self.plan = pipeline.plan(asked, self.write(lambda connection: memberships.numbers(connection, asked, NOW)))
 
     def write(self, work: Callable[[Connection], Any]) -> Any:
         """Run work in a transaction of its own."""
@@ -262,6 +290,7 @@ class Flow:
                 key=_placed,
             ),
             "people": [told(record) for (record,) in self.rows("SELECT record FROM people ORDER BY id")],
+            "due": [row[0] for row in self.rows("SELECT next_at FROM people ORDER BY id")],
             "identifiers": sorted(plain(row) for row in self.rows("SELECT key, person FROM identifiers")),
             "orders": sorted(
                 [*plain(row[:-1]), told(row[-1])]
@@ -274,6 +303,11 @@ class Flow:
             "coverage": sorted(plain(row) for row in self.rows("SELECT destination, source, name, keys, signals FROM coverage")),
             "clocks": sorted(self.rows("SELECT clock, name, bucket, signals FROM clocks")),
             "marks": sorted(plain(row) for row in self.rows("SELECT kind, source, name, value, event FROM marks")),
+            "members": sorted(map(str, (plain(row) for row in self.rows("SELECT segment, person, since FROM members")))),
+            "moves": sorted(map(str, (plain(row) for row in self.rows("SELECT person, at, segment, entered, event FROM moves")))),
+            "wanted": sorted(
+                map(str, (plain(row) for row in self.rows("SELECT audience, person FROM audience_people WHERE wanted = 1")))
+            ),
             "tallies": sorted(self.rows("SELECT destination, name, signals FROM tallies")),
             "merges": sorted(map(str, (plain(row) for row in self.rows("SELECT event, person, other, joined, why FROM merges")))),
         }

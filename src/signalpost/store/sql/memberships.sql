@@ -41,11 +41,12 @@ DELETE FROM members WHERE segment = ? AND person = ?
 SELECT s.slot FROM segments s JOIN members m ON m.segment = s.slot AND m.person = ?
 
 -- name: move_add
-INSERT INTO moves (person, at, segment, entered, event) VALUES (?, ?, ?, ?, ?) ON CONFLICT (person, at, segment, entered) DO NOTHING
+INSERT INTO moves (person, at, segment, entered, event) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (person, at, segment, entered) DO UPDATE SET event = {least}(moves.event, excluded.event)
 
 -- name: moves_join (what moved a person who was merged into another)
-INSERT INTO moves (person, at, segment, entered, event) SELECT ?, at, segment, entered, event FROM moves WHERE person = ?
-ON CONFLICT (person, at, segment, entered) DO NOTHING
+INSERT INTO moves (person, at, segment, entered, event) SELECT ?, at, segment, entered, event FROM moves m WHERE m.person = ?
+ON CONFLICT (person, at, segment, entered) DO UPDATE SET event = {least}(moves.event, excluded.event)
 
 -- name: moves_forget
 DELETE FROM moves WHERE person = ?
