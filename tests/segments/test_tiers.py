@@ -10,6 +10,7 @@ from tests.segments.rules_at_random import DAY, HOUR, NOW, people, rules
 from signalpost.events import Person
 from signalpost.options import Tiers
 from signalpost.segments import kinds, live, tiers
+from signalpost.segments.catalog import Catalog
 from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Split, Trait
 
 CHECKOUT, ORDER = "Checkout Started", "Order Completed"
@@ -74,15 +75,14 @@ def test_a_ladder_is_proved_disjoint() -> None:
 def test_the_gap_of_a_ladder_is_shown_by_a_person() -> None:
     """Between three and four days nobody is in a tier: the sentence says how somebody gets there."""
     proof = tiers.prove(LADDER | OPEN, tuple(LADDER), "open")
-    assert proof.sentence == (
-        f"A person whose last {CHECKOUT} was 3 days ago and who has no {ORDER} is in `open` but in none of `a`, `b`, `c` and `d`."
-    )
+    who = f"A person whose last {CHECKOUT} was 3 days 12 hours ago and who has no {ORDER}"
+    assert proof.sentence == f"{who} is in `open` but in none of `a`, `b`, `c` and `d`."
 
 
 @pytest.mark.parametrize(
     ("low", "who"),
     [
-        (5 * HOUR, "5 hours ago"),
+        (5 * HOUR, "5 hours 30 minutes ago"),
         (6 * HOUR - 1, "5 hours 59 minutes 59 seconds 999 milliseconds ago"),
     ],
 )
@@ -248,6 +248,6 @@ def test_mistakes_of_a_workspace_name_the_set() -> None:
         "covered": Tiers(of=tuple(LADDER), covering="open"),
         "unknown": Tiers(of=("a", "nobody_knows")),
     }
-    found = tiers.mistakes(LADDER | OPEN, declared)
+    found = tiers.mistakes(Catalog(rules=LADDER | OPEN, tiers=declared))
     assert [name for name, _ in found] == ["covered"]
     assert "Close the gap" in found[0][1]

@@ -11,7 +11,8 @@ Two things are taken as the flow makes them: a trait has one value, and an order
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -53,6 +54,8 @@ class Part(Struct, frozen=True, kw_only=True):
 
     words: tuple[str, ...] = ()
     """Each follows `a person`: `whose last Checkout Started was 2 hours ago`."""
+    tell: Callable[[], tuple[str, ...]] | None = None
+    """The words where they take time to make: of thousands of people at most one is spoken of."""
     memory: dict[str, tuple[int, ...]] = {}
     given: dict[str, tuple[Any, int]] = {}
     orders: dict[str, Bought] = {}
@@ -66,6 +69,11 @@ class Part(Struct, frozen=True, kw_only=True):
     """The same of the orders that are known."""
     buyer: bool | None = None
     """Whether an order of theirs stands."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The words."""
+        return self.words if self.tell is None else self.tell()
 
 
 Axis = tuple[Part, ...]
@@ -176,19 +184,27 @@ def of(
     whole, worlds = all_moments, []
     for moment in moments:
         cuts: list[Cut] = []
-        grid: list[int] = []
+        ordered: list[int] = []
         for events in _groups(leaves):
             linked = ORDERED in events and any(asks.path in live.ORDER_PATHS or _banded(asks.path, bands) for asks in asked)
             slots = {event: _slots_of(event, leaves) for event in events}
             bounds = set().union(*(_leaf_bounds(leaf, moment) for leaf in leaves if _event_of(leaf) in slots))
-            # Times that are compared with nothing but bounds may all be the same.
-            alone = not any(isinstance(leaf, Happened) and leaf.since in slots for leaf in leaves)
-            times = 1 if alone else sum(slot.newest + slot.oldest for own in slots.values() for slot in own)
-            ages = points(bounds | _fact_bounds(asked, moment) if linked else bounds, times + 2 * linked, fine=fine)
-            grid = ages if linked else grid
-            cuts.append(_past(slots, ages, moment, linked=linked))
+            bounds |= _fact_bounds(asked, moment) if linked else set()
+            many = {event: sum(slot.newest + slot.oldest for slot in own) for event, own in slots.items()}
+            marks = {leaf.since for leaf in leaves if isinstance(leaf, Happened) and leaf.since in slots}
+            mark = next(iter(marks)) if len(marks) == 1 and not linked else None
+            if mark is not None and many[mark] == 1:
+                # All are compared with one time: before it, at it, after it.
+                grid = points(bounds, 3, fine=fine)
+                ages = dict.fromkeys(slots, grid) | {mark: _middles(grid, bounds)}
+            else:
+                # Times that are compared with nothing but bounds may all be the same.
+                grid = points(bounds, (sum(many.values()) if marks else 1) + 2 * linked, fine=fine)
+                ages = dict.fromkeys(slots, grid)
+            ordered = grid if linked else ordered
+            cuts.append(_past(slots, many, ages, moment, linked=linked))
         traits = [asks for asks in asked if not _banded(asks.path, bands)]
-        cuts += [*_givens(traits, moment), *_bands(asked, bands), *_orders(asked, moment, grid), *_keys(asked), *_lots(leaves)]
+        cuts += [*_givens(traits, moment), *_bands(asked, bands), *_orders(asked, moment, ordered), *_keys(asked), *_lots(leaves)]
         whole = whole and all(complete for _, complete in cuts)
         worlds.append(World(moment, tuple(axis for axis, _ in cuts), bool(dates)))
     return Kinds(tuple(worlds), whole)
@@ -212,14 +228,23 @@ def points(bounds: Iterable[int], each: int, *, fine: bool) -> list[int]:
             found |= dict.fromkeys(range(low, high))
             continue
         inner: dict[int, None] = {}
-        for place in range(1, each + 1):
+        for place in sorted(range(1, each + 1), key=lambda place: abs(2 * place - each - 1)):
             exact = low + (high - low) * place // (each + 1)
-            rounded = (exact // unit * unit for unit in _ROUND)
+            rounded = (exact // unit * unit for unit in _ROUND if unit * 2 * (each + 1) <= high - low)
             inner[next((age for age in rounded if low <= age < high and age not in inner), exact)] = None
         inner |= dict.fromkeys((low, high - 1) if fine else ())
         inner |= dict.fromkeys(islice((age for age in range(low, high) if age not in inner), max(0, each - len(inner))))
         found |= inner
     return list(found)
+
+
+def _middles(ages: Sequence[int], bounds: Iterable[int]) -> list[int]:
+    """Of these ages one in the middle between any two bounds; all, where there are too few to have one on either side."""
+    edges = sorted(bounds)
+    between: dict[int, list[int]] = {}
+    for age in sorted(ages):
+        between.setdefault(bisect_right(edges, age), []).append(age)
+    return [age for each in between.values() for age in (each if len(each) < 3 else each[len(each) // 2 :][:1])]
 
 
 def _bounds(low: int, high: int | None) -> set[int]:
@@ -291,13 +316,19 @@ def _groups(leaves: Sequence[Rule]) -> list[list[str]]:
     return [[event for event in events if heads[event] == head] for head in dict.fromkeys(heads.values())]
 
 
-def _past(slots: Mapping[str, Sequence[live.Slot]], ages: Sequence[int], now: int, *, linked: bool) -> Cut:
-    """Every history of a group of events, at these ages: as many of each event as its slots can hold."""
+def _past(
+    slots: Mapping[str, Sequence[live.Slot]],
+    many: Mapping[str, int],
+    ages: Mapping[str, Sequence[int]],
+    now: int,
+    *,
+    linked: bool,
+) -> Cut:
+    """Every history of a group of events, at these ages: up to so `many` of each, which is all that its slots can hold."""
     events = list(slots)
-    many = {event: sum(slot.newest + slot.oldest for slot in slots[event]) for event in events}
     profiles = {event: _profiles([slot.where for slot in slots[event] if slot.where is not None]) for event in events}
     whole = all(complete for _, complete in profiles.values())
-    single = [[(age, profile) for age in ages for profile in profiles[event][0]] for event in events]
+    single = [[(age, profile) for age in ages[event] for profile in profiles[event][0]] for event in events]
     sizes = [
         sum(comb(len(choices) + times - 1, times) for times in range(many[event] + 1))
         for event, choices in zip(events, single, strict=True)
@@ -338,7 +369,6 @@ def _past_part(
     past: Mapping[str, Sequence[tuple[int, Profile]]], slots: Mapping[str, Sequence[live.Slot]], now: int, *, linked: bool
 ) -> Part:
     memory: dict[str, tuple[int, ...]] = {}
-    words = []
     for event, happened in past.items():
         for slot in slots[event]:
             times = sorted(
@@ -349,17 +379,20 @@ def _past_part(
             )
             if times:
                 memory[slot.key] = live.kept(tuple(times), slot.oldest, slot.newest)
-        words.append(_past_words(event, sorted(age for age, _ in happened), slots[event], happened))
     ordered = None
     if linked:
         told = [now - age for age, _ in past[ORDERED]]
         full = sum(slot.newest + slot.oldest for slot in slots[ORDERED])
         ordered = (max(told), len(told) if len(told) < full else 10**9) if told else (-live.NEVER, 0)
-    return Part(words=tuple(words), memory=memory, ordered=ordered)
+    return Part(
+        tell=lambda: tuple(_past_words(event, slots[event], happened) for event, happened in past.items()),
+        memory=memory,
+        ordered=ordered,
+    )
 
 
-def _past_words(event: str, ages: list[int], slots: Sequence[live.Slot], happened: Sequence[tuple[int, Profile]]) -> str:
-    if not ages:
+def _past_words(event: str, slots: Sequence[live.Slot], happened: Sequence[tuple[int, Profile]]) -> str:
+    if not happened:
         return f"who has no {event}"
     met = {_condition_key(slot.where): conditions.compile(slot.where).sentence for slot in slots if slot.where is not None}
     said = []

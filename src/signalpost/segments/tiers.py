@@ -15,12 +15,18 @@ from msgspec.structs import replace
 
 from signalpost.events import Person
 from signalpost.marked import listed
-from signalpost.options import Tiers
 from signalpost.segments import kinds, live
+from signalpost.segments.catalog import Catalog
 from signalpost.segments.rules import All, Band, Not, Rule, Some, Trait
 
 SAMPLED = 20_000
 """People looked at where not everybody can be."""
+
+FEW = 2_000
+"""Kinds of people of whom those just beside a bound are looked at too: that proves no more, but it shows what happens there."""
+
+CHECKED = 50_000
+"""Kinds of people that a check of the workspace file goes through at most: it must not take long."""
 
 TRIED = 60
 """Other values of an axis that are tried to see whether it matters."""
@@ -64,9 +70,9 @@ def prove(
     for name, rule in rules.items():
         if isinstance(rule, Band):
             bands.setdefault(kinds.band_trait(rule.tiers), {})[str(rule.index)] = name
-    people = kinds.of(wanted, plain, now, bands=bands)
-    if people.many > most:
-        people = kinds.of(wanted, plain, now, bands=bands, fine=False)
+    people = kinds.of(wanted, plain, now, bands=bands, fine=False)
+    if people.many <= FEW:
+        people = kinds.of(wanted, plain, now, bands=bands)
     judge = _Judge(plain, names, covering)
     looked = 0
     for world, parts in people.people(most if people.many <= most else min(most, SAMPLED)):
@@ -83,12 +89,12 @@ def prove(
     return Proof(of=names, covering=covering, holds=True, way="proved" if proved else "sampled", people=looked, sentence=said)
 
 
-def mistakes(rules: Mapping[str, Rule], tiers: Mapping[str, Tiers]) -> list[tuple[str, str]]:
-    """(name, sentence) of each declared set that does not hold. Sets that name what is not there are somebody else's to tell."""
+def mistakes(catalog: Catalog) -> list[tuple[str, str]]:
+    """(name, sentence) of each set that does not hold. Sets that name what is not there are somebody else's to tell."""
     found = []
-    for name, declared in tiers.items():
-        if all(each in rules for each in (*declared.of, *([] if declared.covering is None else [declared.covering]))):
-            proof = prove(rules, declared.of, declared.covering)
+    for name, declared in catalog.tiers.items():
+        if all(each in catalog.rules for each in (*declared.of, *([] if declared.covering is None else [declared.covering]))):
+            proof = prove(catalog.rules, declared.of, declared.covering, most=CHECKED)
             if not proof.holds:
                 found.append((name, f"{proof.sentence} {proof.advice}"))
     return found
@@ -140,7 +146,7 @@ def _counter_example(
     words: list[str] = []
     for place, axis in enumerate(world.axes):
         matters = any(not still([*simple[:place], other, *simple[place + 1 :]]) for other in _some_of(axis))
-        words += simple[place].words if matters else ()
+        words += simple[place].said if matters else ()
     who = f"A person {_joined(words)}" if words else "Everybody"
     moment = f", seen at {datetime.fromtimestamp(world.now / 1000, UTC):%Y-%m-%d %H:%M UTC}" if world.dated else ""
     if wrong:
