@@ -55,8 +55,8 @@ def names(*given_: object) -> set[str]:
 def look(platforms: Client, platform: str, audience_id: str) -> httpx.Response:
     if platform == "pinterest":
         return platforms.pinterest("GET", f"/customer_lists/{audience_id}")
-    query = {"advertiser_id": SETTINGS.tiktok_advertiser_id, "custom_audience_ids": [audience_id]}
-    return platforms.tiktok("/dmp/custom_audience/get/", **query)
+    url = "/dmp/custom_audience/get/"
+    return platforms.tiktok(url, advertiser_id=SETTINGS.tiktok_advertiser_id, custom_audience_ids=[audience_id])
 
 
 @pytest.mark.parametrize("platform", BOTH)
@@ -215,7 +215,6 @@ def test_a_person_costs_little_memory() -> None:
     for begin in range(0, number, 1000):
         keys = [hashlib.sha256(b"%d" % each).digest() for each in range(begin, begin + 1000)]
         members.change("add", {"EMAIL_SHA256": keys}, NOW, "r", accounts)
-    del keys
     cost = (tracemalloc.get_traced_memory()[0] - before) / number
     tracemalloc.stop()
     assert members.total == members.matched(accounts) == number

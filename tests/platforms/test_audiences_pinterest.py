@@ -29,7 +29,7 @@ def records(*names: object) -> str:
     return ",".join(map(sha, names))
 
 
-def ask(platforms: Client, method: str, path: str, body: object = None, **query: object) -> tuple[int, Any]:
+def ask(platforms: Client, method: str, path: str, body: object = None, **query: Any) -> tuple[int, Any]:
     """Ask, hold the answer against what the description says of that operation, by another validator, and return it."""
     answer = platforms.pinterest(method, path, body, **query)
     assert answer.headers["x-pinterest-rid"]
@@ -47,13 +47,13 @@ def ask(platforms: Client, method: str, path: str, body: object = None, **query:
     return answer.status_code, answer.json()
 
 
-def good(platforms: Client, method: str, path: str, body: object = None, **query: object) -> Any:
+def good(platforms: Client, method: str, path: str, body: object = None, **query: Any) -> Any:
     status, content = ask(platforms, method, path, body, **query)
     assert status == 200, content
     return content
 
 
-def refused(platforms: Client, method: str, path: str, body: object = None, **query: object) -> tuple[int, int, str]:
+def refused(platforms: Client, method: str, path: str, body: object = None, **query: Any) -> tuple[int, int, str]:
     status, content = ask(platforms, method, path, body, **query)
     assert status != 200, content
     return status, content["code"], content["message"]
@@ -263,7 +263,7 @@ def test_lists_are_told_in_pages(platforms: Client) -> None:
     ids = [make_list(platforms, name) for name in range(5)]
     for order, wanted in (("ASCENDING", ids), ("DESCENDING", ids[::-1])):
         found: list[str] = []
-        query: dict[str, object] = {"page_size": 2, "order": order}
+        query: dict[str, Any] = {"page_size": 2, "order": order}
         while True:
             page = good(platforms, "GET", "/customer_lists", **query)
             found += [each["id"] for each in page["items"]]
@@ -271,7 +271,15 @@ def test_lists_are_told_in_pages(platforms: Client) -> None:
                 break
             query["bookmark"] = page["bookmark"]
         assert found == wanted
-    for query in ({"page_size": 0}, {"page_size": 251}, {"page_size": "x"}, {"order": "asc"}, {"bookmark": "x"}, {"name": "x"}):
+    wrong: list[dict[str, Any]] = [
+        {"page_size": 0},
+        {"page_size": 251},
+        {"page_size": "x"},
+        {"order": "asc"},
+        {"bookmark": "x"},
+        {"name": "x"},
+    ]
+    for query in wrong:
         assert refused(platforms, "GET", "/customer_lists", **query)[:2] == (400, 4196)
     assert refused(platforms, "GET", "/audiences", ownership_type="MINE")[0] == 400
     assert refused(platforms, "GET", "/customer_lists/x")[0] == 400

@@ -50,7 +50,7 @@ def make(platforms: Client, name: str = "Buyers") -> str:
 def mapping(
     platforms: Client, rows: object, action: str = "add", schema: Iterable[str] = ("EMAIL_SHA256",), **changes: object
 ) -> Any:
-    body = {"advertiser_ids": [ADVERTISER], "action": action, "id_schema": list(schema), "batch_data": rows}
+    body: dict[str, object] = {"advertiser_ids": [ADVERTISER], "action": action, "id_schema": list(schema), "batch_data": rows}
     return platforms.tiktok("/segment/mapping/", {key: value for key, value in (body | changes).items() if value is not ...})
 
 
@@ -86,7 +86,7 @@ def update(platforms: Client, audience_id: str, **changes: object) -> Any:
 
 
 def apply(platforms: Client, audience_id: str, **changes: object) -> Any:
-    body = {
+    body: dict[str, Any] = {
         "advertiser_id": ADVERTISER,
         "custom_audience_id": audience_id,
         "adgroup_ids": [GROUPS[0]],
@@ -328,16 +328,18 @@ def test_get_and_list(platforms: Client) -> None:
     told = data(platforms.tiktok(get, advertiser_id=ADVERTISER, custom_audience_ids=[ids[0], "7"]))
     assert [each["audience_details"]["audience_id"] for each in told["list"]] == [ids[0]]
     assert (details(platforms, ids[0])["type"], details(platforms, ids[0])["is_creator"]) == ("Partner", True)
-    for query in (
+    wrong: list[dict[str, Any]] = [
         {"custom_audience_ids": []},
         {"custom_audience_ids": ["7"] * 101},
         {"custom_audience_ids": [7]},
         {"custom_audience_ids": "x"},
         {"custom_audience_ids": ["7"], "history_size": 101},
         {},
-    ):
+    ]
+    for query in wrong:
         assert code(platforms.tiktok(get, advertiser_id=ADVERTISER, **query))[0] == 40002
-    for query in ({"page": 0}, {"page_size": 101}, {"page": "x"}, {"order": "x"}):
+    wrong = [{"page": 0}, {"page_size": 101}, {"page": "x"}, {"order": "x"}]
+    for query in wrong:
         assert code(platforms.tiktok(listing, advertiser_id=ADVERTISER, **query))[0] == 40002
     assert code(platforms.tiktok(listing, advertiser_id="7"))[0] == 40001
 

@@ -83,7 +83,7 @@ class Client:
         path = f"/v5/ad_accounts/{self.settings.pinterest_ad_account_id}/events{query}"
         return self.http.post(path, json={"data": list(events)}, headers=headers)
 
-    def tiktok(self, path: str, body: object = None, *, token: str | None = None, **query: object) -> httpx.Response:
+    def tiktok(self, path: str, body: object = None, *, token: str | None = None, **query: Any) -> httpx.Response:
         """Ask TikTok's audience endpoints: `path` after the version; POST with a body, else GET with a query."""
         headers = {"Access-Token": self.settings.tiktok_token if token is None else token}
         url = f"/open_api/v1.3{path}"
@@ -103,13 +103,11 @@ class Client:
         url = "/open_api/v1.3/dmp/custom_audience/file/upload/"
         return self.http.post(url, data=form | fields, files={"file": (name, content)}, headers=headers)
 
-    def pinterest(
-        self, method: str, path: str, body: object = None, *, token: str | None = None, **query: object
-    ) -> httpx.Response:
+    def pinterest(self, method: str, path: str, body: object = None, *, token: str | None = None, **query: Any) -> httpx.Response:
         """Ask Pinterest's endpoints below the ad account: `pinterest("GET", "/audiences")`."""
         headers = {"Authorization": f"Bearer {self.settings.pinterest_token if token is None else token}"}
         url = f"/v5/ad_accounts/{self.settings.pinterest_ad_account_id}{path}"
-        return self.http.request(method, url, json=body, headers=headers, params=query)  # type: ignore[arg-type]
+        return self.http.request(method, url, json=body, headers=headers, params=query)
 
     def audiences(self, platform: str, **query: str) -> list[dict[str, Any]]:
         """Return what a platform knows of every audience (`id=` one): see docs/reference/emulators.md.
