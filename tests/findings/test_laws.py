@@ -11,9 +11,9 @@ from tests.findings.watched import DAY, HOUR, NOW, with_destination, workspace
 
 from signalpost import doctor, findings
 from signalpost.events import Claim
-from signalpost.findings import KINDS, Count, Figures, Notice, Purchase, Rest, Sample, Told
+from signalpost.findings import KINDS, Building, Count, Figures, Notice, Purchase, Rest, Sample, Synced, Told
 from signalpost.gates import REASONS
-from signalpost.options import Gate, Pixel, Stage
+from signalpost.options import Audience, Gate, Journey, Pixel, Stage, Step
 from signalpost.purchases import Record
 from signalpost.rollout import Standing
 
@@ -78,7 +78,9 @@ notices = st.lists(
     max_size=6,
 ).map(tuple)
 clocks = st.dictionaries(
-    st.tuples(st.sampled_from(["source", "accepted", "held"]), st.sampled_from(["web", "shop", "tiktok", "pinterest"])),
+    st.tuples(
+        st.sampled_from(["source", "accepted", "held", "suppressed"]), st.sampled_from(["web", "shop", "tiktok", "pinterest"])
+    ),
     st.dictionaries(st.sampled_from([-HOUR, -10, 0, 100, 60_000, HOUR, DAY]), few, max_size=4),
     max_size=5,
 )
@@ -91,6 +93,34 @@ standings = st.dictionaries(
 samples = st.dictionaries(
     st.tuples(where, verdicts, reasons), st.builds(Sample, st.lists(st.integers(1, 99), max_size=3).map(tuple)), max_size=4
 )
+audiences = st.lists(
+    st.builds(
+        Synced,
+        name=st.sampled_from(["buyers", "viewers", "gone"]),
+        destination=st.sampled_from(["tiktok", "pinterest", "gone"]),
+        state=st.sampled_from(["new", "ready", "ready", "stopped", "gone", "foreign"]),
+        sentence=st.sampled_from(["", "Down."]),
+        size=st.none() | few,
+        size_at=st.none() | times,
+        usable=st.booleans(),
+        loaded_at=st.none() | times,
+        misapplied=st.sampled_from(["", "The ad group is unknown."]),
+        used_by=st.none() | st.integers(0, 2),
+        pending=few,
+        oldest=st.none() | times,
+        urgent=st.none() | times,
+        members=few,
+        walked=few,
+        among=few,
+        nameless=few,
+        overlaps=st.dictionaries(st.sampled_from(["buyers", "gone"]), few, max_size=2),
+        sizes=st.one_of(st.just({}), few.map(lambda people: {NOW - hour * HOUR: people for hour in range(1, 200)})),
+    ),
+    max_size=4,
+).map(tuple)
+building = st.lists(
+    st.builds(Building, st.lists(st.sampled_from(["lapsed", "journey:cart"]), max_size=2).map(tuple), few, few), max_size=2
+).map(tuple)
 figures = st.builds(
     Figures,
     now=st.just(NOW),
@@ -104,6 +134,8 @@ figures = st.builds(
     rollouts=standings,
     samples=samples,
     set_aside=st.lists(st.integers(1, 9), max_size=2).map(tuple),
+    audiences=audiences,
+    building=building,
 )
 
 
@@ -117,6 +149,12 @@ def shop(**changes: Any) -> Any:
         "holds": {"Order Completed": "2h"},
         "rates": {"EUR": "1.1"},
         "gates": (Gate(preset="zero_value", mode="observing"),),
+        "segments": {"buyers": {"did": "Order Completed", "within": "2d"}, "viewers": {"did": "Product Viewed", "within": "3d"}},
+        "audiences": (
+            Audience(segment="buyers", to=("tiktok",), use="suppress"),
+            Audience(segment="viewers", to=("tiktok", "pinterest"), use="target", offer=True),
+        ),
+        "journeys": {"browse": Journey(starts="Product Viewed", after="1d", steps=(Step(at="1h"), Step(at="6h", offer="10%")))},
         **changes,
     }
     return workspace(**options)
