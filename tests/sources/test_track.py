@@ -100,7 +100,7 @@ def test_devices_deletion_and_blocking() -> None:
 
 
 def test_forms_metrics_and_segments() -> None:
-    """A form is a person and an event, a metric an engagement, a manual segment nothing."""
+    """A form is a person and an event, a metric an engagement."""
     form = v1(
         "/api/v1/forms/news/submit", {"data": {"email": "a@example.test", "first_name": "Ada", "form_url": "https://s.test/f"}}
     )
@@ -111,8 +111,28 @@ def test_forms_metrics_and_segments() -> None:
     assert (metric.kind, metric.name, metric.time) == ("engagement", "Message Opened", 1_767_225_700_000)
     push = v1("/api/v1/push/events", {"delivery_id": "d", "event": "opened", "device_id": "x", "timestamp": 1}).events[0]
     assert push.name == "Push Opened"
-    segment = v1("/api/v1/segments/7/add_customers?id_type=email", {"ids": ["a@example.test"]})
-    assert (segment.events, segment.refusals, len(segment.notes)) == ([], [], 1)
+
+
+def test_manual_segments() -> None:
+    """Who comes into a manual segment or leaves it is identified by the kind of id the call names, with the segment's trait."""
+    entered = v1("/api/v1/segments/7/add_customers?id_type=email", {"ids": ["a@example.test", "b@example.test"]})
+    assert [(event.kind, event.identifiers, event.traits) for event in entered.events] == [
+        ("identify", (("email", "a@example.test"),), {"customerio_segment_7": True}),
+        ("identify", (("email", "b@example.test"),), {"customerio_segment_7": True}),
+    ]
+    assert len({event.message_id for event in entered.events}) == 2
+    assert (entered.refusals, entered.notes) == ([], [])
+    left = v1("/api/v1/segments/7/remove_customers", {"ids": ["c1", 5, "c1", " ", None, ["x"]]})
+    assert [(event.identifiers, event.traits) for event in left.events] == [
+        ((("user_id", "c1"),), {"customerio_segment_7": False}),
+        ((("user_id", "5"),), {"customerio_segment_7": False}),
+    ]
+    assert len(left.notes) == 1
+    known = v1("/api/v1/segments/7/add_customers?id_type=cio_id", {"ids": ["cio_03000001", "03000002"]})
+    assert [event.identifiers for event in known.events] == [(("cio_id", "03000001"),), (("cio_id", "03000002"),)]
+    for nobody in (["c1"], []):
+        reading = v1("/api/v1/segments/7/add_customers?id_type=email", {"ids": nobody})
+        assert (reading.events, len(reading.notes)) == ([], 1)
 
 
 @pytest.mark.parametrize(

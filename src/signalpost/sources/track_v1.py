@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from signalpost.events import Event, Identifier, Kind
+from signalpost.segments.reading import customerio_trait
 from signalpost.sources.wire import (
     Reading,
     Received,
@@ -39,6 +40,9 @@ DATA_LIMIT = 100_000
 
 RESERVED = frozenset({"anonymous_id", "_timestamp", "_update", "cio_relationships", "cio_id"})
 """Keys of an identify call that are instructions, not facts about the person."""
+
+SEGMENT_IDS = {"id": "user_id", "email": "email", "cio_id": "cio_id"}
+"""How a call about a manual segment names people -> the kind of identifier."""
 
 KINDS: dict[str, Kind] = {"event": "track", "page": "page", "screen": "screen"}
 
@@ -88,8 +92,8 @@ def _read(received: Received, reading: Reading, parts: list[str], query: str) ->
             _track(received, reading, ())
         case ["api", "v1", "merge_customers"]:
             merge(received, reading, _object(received.body), 0)
-        case ["api", "v1", "segments", _, ("add_customers" | "remove_customers")]:
-            _segment(received, reading, query)
+        case ["api", "v1", "segments", segment, ("add_customers" | "remove_customers") as action]:
+            _segment(received, reading, query, segment, inside=action == "add_customers")
         case ["api", "v1", "metrics"]:
             body = _object(received.body)
             reading.events.append(metric(received, body, "metric", "$.metric"))
@@ -320,17 +324,36 @@ def _device(received: Received, reading: Reading, person: str) -> None:
     reading.notes.append("Devices are kept with the event only: no platform we send to takes push tokens.")
 
 
-def _segment(received: Received, reading: Reading, query: str) -> None:
+def _segment(received: Received, reading: Reading, query: str, segment: str, *, inside: bool) -> None:
+    """People come into a manual segment or leave it: an identify for each, with the trait that `customerio_segment` asks for."""
     body = _object(received.body)
     ids = body.get("ids")
     if not isinstance(ids, list):
         raise Refused("`ids` must be an array of identifiers.", path="$.ids", code="required")
     if len(ids) > 1_000:
         raise Refused(f"A call may name 1,000 people; this one names {len(ids):,}.", path="$.ids", code="too_many")
-    kind = parse_qs(query).get("id_type", ["id"])[-1]
-    if kind not in {"id", "email", "cio_id"}:
+    given = parse_qs(query).get("id_type", ["id"])[-1]
+    kind = SEGMENT_IDS.get(given)
+    if kind is None:
         raise Refused("id_type is one of id, email or cio_id.", path="$.id_type")
-    reading.notes.append("Manual segments of Customer.io are accepted and not used.")
+    traits = {customerio_trait(segment): inside}
+    people = dict.fromkeys(person for one in ids if (person := _named(one)) is not None)
+    for part, person in enumerate(people):
+        if kind == "email" and not looks_like_email(person):
+            continue
+        own = person.removeprefix("cio_") if kind == "cio_id" else person
+        reading.events.append(_event(received, "identify", {}, identifiers=((kind, own),), traits=traits, part=part))
+    if not ids:
+        reading.notes.append("The call names nobody.")
+    elif len(reading.events) < len(ids):
+        reading.notes.append("Identifiers of another type, empty ones and repeats are ignored, as Customer.io does.")
+
+
+def _named(value: Any) -> str | None:
+    try:
+        return identifier(value)
+    except Refused:
+        return None
 
 
 def metric(
