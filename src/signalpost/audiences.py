@@ -104,7 +104,7 @@ class Change(Struct, frozen=True, kw_only=True):
     refused: list[tuple[str, int]]
     """(identifier, person): `refused` for somebody else already; nothing is sent."""
     forget: list[tuple[str, int]]
-    """(identifier, person): theirs no longer, but of somebody else who is wanted, or never taken; nothing is sent."""
+    """(identifier, person): theirs no longer, but of somebody else who is wanted; forgotten, not sent."""
     needs: dict[int, frozenset[str]]
     """Person -> the identifiers whose answers settle them; who stands here not is settled without an answer."""
 
@@ -119,7 +119,8 @@ def change(asked: Sequence[Asked], own: Mapping[int, Collection[str]], holders: 
 
     `own`: person -> identifiers of those who are wanted and known. `holders`: everybody, asked or not, who has an identifier
     that one of the asked has or had. An identifier is added or removed, never both; where the last answer is not known, it
-    is asked again.
+    is asked again. One that was refused is asked to be removed too: the platform may have taken it before, and the answer was
+    lost.
     """
     here = {each.person for each in asked}
     rows: dict[str, list[Holder]] = {}
@@ -150,7 +151,7 @@ def change(asked: Sequence[Asked], own: Mapping[int, Collection[str]], holders: 
             if key in wanted:
                 continue
             others = any(row.wanted for row in rows[key] if row.person not in here)
-            if key in kept or others or rows[key][0].state == "refused":
+            if key in kept or others:
                 made.forget.append((key, person))
                 continue
             needs.append(key)

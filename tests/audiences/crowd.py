@@ -109,7 +109,9 @@ class Crowd:
             if name == title
         }
 
-    def want(self, people: Iterable[int], *, yes: bool = True, title: str = "buyers", priority: int = 1, at: int | None = None) -> None:
+    def want(
+        self, people: Iterable[int], *, yes: bool = True, title: str = "buyers", priority: int = 1, at: int | None = None
+    ) -> None:
         """An audience wants these people, or no longer does."""
         made = Decision(now=now_ms())
         for person in people:
@@ -192,6 +194,17 @@ async def kept(database: Database, workspace: Workspace, **options: Any) -> Asyn
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await syncing.stop()
+
+
+async def killed(syncing: Syncing, running: asyncio.Task[None], database: Database) -> None:
+    """End without a word, as a kill does: whatever is in flight stays unanswered, and whoever comes next finds it so."""
+    tasks = [running, *syncing._tasks]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for line in syncing.lines.values():
+        await line.transport.close()
+    await database.write(store.release_all)  # the hold of a dead process ends by itself; nobody waits for it here
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:
