@@ -57,7 +57,8 @@ from signalpost.options import (
     share,
 )
 from signalpost.presets import PARAMETERS, PRESETS, slug
-from signalpost.segments import checking
+from signalpost.segments import catalog as segment_catalog
+from signalpost.segments import checking, tiers
 from signalpost.segments.language import BOUNDS, LADDER, LINES
 from signalpost.segments.operands import Known
 from signalpost.vocabulary import CANONICAL_EVENTS, canonical
@@ -121,6 +122,8 @@ class PlatformSetting(Protocol):
     def required(self) -> bool: ...
     @property
     def default(self) -> str | None: ...
+    @property
+    def pattern(self) -> str | None: ...
 
 
 class PlatformLimits(Protocol):
@@ -201,9 +204,17 @@ def check(
     if root is None:
         return None, notes.found
     workspace = _Checking(notes, root, catalog).workspace()
-    if any(note.severity == "mistake" for note in notes.mistakes):
+    if workspace is not None and not _wrong(notes):
+        for name, sentence in tiers.mistakes(segment_catalog.of(workspace)):
+            value = root.find("tiers" if name in workspace.tiers else "segments", name)
+            notes.place(value.key_line, value.column, value.path, sentence)
+    if _wrong(notes):
         workspace = None
     return workspace, notes.found
+
+
+def _wrong(notes: Notes) -> bool:
+    return any(note.severity == "mistake" for note in notes.mistakes)
 
 
 def objection(name: str, answer: str) -> str | None:
@@ -598,8 +609,11 @@ class _Checking:
                     read[setting.name] = MISSING
                 continue
             read[setting.name] = self.reading.read(entry, inspect.Metadata(inspect.StrType(), extra={"secret": setting.secret}))
-            if isinstance(read[setting.name], str) and not read[setting.name].isprintable():
+            text = read[setting.name]
+            if isinstance(text, str) and not text.isprintable():
                 self.notes.at(entry, f"`{entry.path}` holds a line break or another sign that no {setting.name} has.")
+            elif isinstance(text, str) and setting.pattern and not re.fullmatch(setting.pattern, text):
+                self.notes.at(entry, f"`{entry.path}` has not the form it must have. {setting.doc}")
         return MISSING if MISSING in read.values() else read
 
     def _misspelt(self, value: Value, name: str) -> bool:
@@ -639,7 +653,7 @@ class _Checking:
                 continue
             mapped[resolved] = target
             self._platform_event(entry, target, platform)
-        if platform.purchase not in mapped.values() and len(self.notes.mistakes) == noted:
+        if platform.purchase and platform.purchase not in mapped.values() and len(self.notes.mistakes) == noted:
             ordinary = next((name for name, target in platform.events.items() if target == platform.purchase), "")
             self.notes.within(
                 value.entries["events"],

@@ -86,6 +86,9 @@ def _destination(name: str, platform: config.Platform, *, test: bool) -> str:
     lines.append("    # the platform's own table, which the reference pages print.")
     lines.append("    events:")
     chosen = _chosen(platform)
+    if not chosen:  # one of the shop's own tools: its table is short
+        lines[-1] += " standard"
+        return "\n".join(lines) + "\n"
     lines += [f"      {event}: {target}" for event, target in chosen]
     lines += _rollout([event for event, _ in chosen])
     return "\n".join(lines) + "\n"

@@ -92,6 +92,9 @@ CANONICAL_EVENTS: dict[str, CanonicalEvent] = {
     "Application Opened": CanonicalEvent("The app was started again."),
 }
 
+MADE_HERE = frozenset({"Segment Entered", "Segment Left"})
+"""What no source sends: Signalpost itself tells it to the shop's own tools."""
+
 MESSAGE_CHANNELS = ("Email", "SMS", "WhatsApp", "Push", "In-App", "Slack", "Webhook", "Message")
 """Where the shop's messages go; `Message` where a report names only the delivery."""
 

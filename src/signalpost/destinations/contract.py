@@ -43,6 +43,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     secret: bool = False
     required: bool = True
     default: str | None = None
+    pattern: str | None = None
+    """What the whole value must match, where only the right form can work."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -52,6 +54,10 @@ class Request(Struct, frozen=True, kw_only=True):
     url: str
     headers: dict[str, str]
     body: bytes = b""
+    stamp: Callable[[int], dict[str, str]] | None = None
+    """(epoch ms) -> headers that are made as it leaves, such as a signature over the time; made anew at each try."""
+    public_only: bool = False
+    """Whether only a public address may be reached: where it goes was written by people, and may point into our own network."""
 
 
 class Response(Struct, frozen=True, kw_only=True):
@@ -207,7 +213,9 @@ class Destination(Struct, frozen=True, kw_only=True):
     currencies: frozenset[str] | None
     limits: Limits
     purchase: str
-    """The platform's name of a purchase."""
+    """The platform's name of a purchase; empty for the shop's own tools, which learn nothing from purchases."""
+    advertising: bool = True
+    """Whether what it is told serves advertising, so that people must allow that; False for the shop's own tools."""
     identified: Callable[[Person, Signal], bool]
     """Whether the platform would accept this signal's identifiers at all."""
     identifier_hint: str

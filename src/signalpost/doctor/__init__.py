@@ -12,10 +12,13 @@ sends each platform its request without side effects. What was seen longer ago t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from signalpost.config import Workspace
+from signalpost.destinations import CATALOG
 from signalpost.doctor import of_audiences, of_destination, of_workspace
 from signalpost.doctor.checks import STATES, Answer, Check, Look, State
 from signalpost.doctor.evidence import VALID_MS, Evidence, Trial, ask, gather, nothing
@@ -74,28 +77,37 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+OF_TOOLS = frozenset({"account", "tested", "in_time"})
+"""What is asked of destinations that are the shop's own tools and learn nothing of ads."""
+
+
+def _asked(name: str, workspace: Workspace) -> Iterator[Check]:
+    """The checks of a destination, or (an empty name) of the workspace."""
+    tool = bool(name) and not CATALOG[workspace.destinations[name].type].advertising
+    return (check for check in CHECKS if check.each == bool(name) and (not tool or check.name in OF_TOOLS))
+
+
 def examine(workspace: Workspace, evidence: Evidence) -> list[Checked]:
     """Every check of every destination, then those of the workspace."""
     now = evidence.figures.now
     told = []
     for name in (*workspace.destinations, ""):
-        for check in CHECKS:
-            if check.each == bool(name):
-                answer = _fresh(check.run(Look(workspace, evidence, name)), now)
-                told.append(
-                    Checked(
-                        check=check.name,
-                        title=check.title,
-                        destination=name,
-                        state=answer.state,
-                        sentence=answer.sentence,
-                        advice=answer.advice,
-                        at=answer.at,
-                        age_ms=None if answer.at is None else max(0, now - answer.at),
-                        counts=answer.counts,
-                        events=answer.events,
-                    )
+        for check in _asked(name, workspace):
+            answer = _fresh(check.run(Look(workspace, evidence, name)), now)
+            told.append(
+                Checked(
+                    check=check.name,
+                    title=check.title,
+                    destination=name,
+                    state=answer.state,
+                    sentence=answer.sentence,
+                    advice=answer.advice,
+                    at=answer.at,
+                    age_ms=None if answer.at is None else max(0, now - answer.at),
+                    counts=answer.counts,
+                    events=answer.events,
                 )
+            )
     return told
 
 

@@ -28,7 +28,8 @@ def never_seen(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     seen = {each.name for each in figures.week} | {each.name for each in figures.day}
     whole = signals(widest(figures.week))
     for name, chosen in workspace.destinations.items():
-        wished = [PURCHASE] if chosen.events == "standard" else list(chosen.events)
+        told = {PURCHASE} & mapped(chosen).keys() if chosen.events == "standard" else chosen.events
+        wished = [event for event in told if event not in vocabulary.MADE_HERE]
         missing = [event for event in wished if event not in seen and event not in workspace.derived]
         if not missing:
             continue

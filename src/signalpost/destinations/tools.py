@@ -1,0 +1,69 @@
+"""What the destinations that are the shop's own tools share: who the person is in clear, and what is known of them.
+
+Platforms are told hashes; the shop's own tools know their people by id and address, and would recognise none by a hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from signalpost import facts, normalize
+from signalpost.destinations import readers
+from signalpost.events import Person, Signal
+
+MEMBERSHIP = {"Segment Entered": True, "Segment Left": False}
+"""The events of a membership -> whether the person is inside from then on."""
+
+
+def newest(known: Mapping[str, int]) -> str | None:
+    """The value last heard that is not a digest; of several, always the same."""
+    clear = [(when, value) for value, when in known.items() if not normalize.is_hashed(value)]
+    return max(clear)[1] if clear else None
+
+
+def moment(value: object) -> str | None:
+    """Epoch milliseconds as `2026-11-22T10:00:00.000Z`; text as it is; None for anything else."""
+    if isinstance(value, str):
+        return normalize.text(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    try:
+        return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{value % 1000:03d}Z"
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def time(signal: Signal) -> str:
+    """When it happened; a clock that runs ahead is held to the time of receipt."""
+    return moment(min(signal.event.time, signal.event.received_at)) or "1970-01-01T00:00:00.000Z"
+
+
+def products(signal: Signal) -> list[dict[str, Any]] | None:
+    """The order's products, one object each, without returns and discount lines."""
+    rows = [
+        {"product_id": item.id, "name": item.name, "price": item.price, "quantity": item.quantity}
+        for item in readers.cart(signal.order).products
+    ]
+    return [{name: value for name, value in row.items() if value is not None} for row in rows] or None
+
+
+COMPUTED: dict[str, str] = {
+    "orders": "Orders that were not cancelled.",
+    "lifetime_value": "Their value less refunds, in the workspace's currency.",
+    "average_order_value": "The mean value of an order.",
+    "refund_rate": "Orders cancelled or paid back as a share of all orders, 0 to 1.",
+    "discount_rate": "Discounts as a share of the goods' price before them, 0 to 1.",
+    "first_order_at": "When the first order was placed.",
+    "last_order_at": "When the last order was placed.",
+    "days_between_orders": "The mean; with two orders or more.",
+}
+"""Fact -> what it is."""
+
+
+def computed(person: Person) -> dict[str, Decimal | int]:
+    """What is computed of the person's orders; times in epoch ms, and nothing for what is not known."""
+    known = facts.of(person)
+    return {name: value for name in COMPUTED if (value := getattr(known, name)) is not None}
