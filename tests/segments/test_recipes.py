@@ -231,6 +231,35 @@ def test_a_recipe_does_what_it_says(number: int, database: Database) -> None:
     assert {key: found.get(key, []) for key in expected} == expected
 
 
+def test_segments_of_customerio(database: Database) -> None:
+    """A manual segment told by the Track API, or a trait that a campaign sends, is a segment here for as long as it is said."""
+    text = "segments: {told: {customerio_segment: 7}, readers: {customerio_segment: Newsletter readers}}\n"
+    found, notes = config.check(HEAD + text, {"SECRET": "hush"}, CATALOG)
+    assert found is not None, notes
+    flow = Flow(database, found)
+
+    def call(after: int, action: str, ids: list[str]) -> Received:
+        return Received(
+            source="web", wire="track_v1", method="POST", path=f"/api/v1/segments/7/{action}",
+            body=json.dumps({"ids": ids}).encode(), client_ip="203.0.113.7", user_agent="", received_at=BEGIN + after,
+        )  # fmt: skip
+
+    calls = [
+        received("ann", view(0)),
+        received("ann", (1, "identify", {"customerio_segment_newsletter_readers": True})),
+        call(HOUR, "add_customers", ["ann", "bob"]),
+        call(2 * HOUR, "remove_customers", ["ann"]),
+        received("ann", (DAY, "identify", {"customerio_segment_newsletter_readers": False})),
+    ]
+    flow.write(lambda connection: [batches.append(connection, one, 1) for one in calls])
+    flow.process(now=BEGIN + END)
+    assert stays(flow) == {
+        ("ann", "told"): [(HOUR, 2 * HOUR)],
+        ("bob", "told"): [(HOUR, None)],
+        ("ann", "readers"): [(1, DAY)],
+    }
+
+
 def test_the_page_has_ten_recipes() -> None:
     """The page has a recipe for each use, and each has stories of people who come in and of people who do not."""
     assert sorted(RECIPES) == list(range(1, 11))
