@@ -458,17 +458,17 @@ class TikTokAudiences:
             if not valid:
                 raise Refusal(BAD_PARAMETER, f"custom_audience_id: The audience cannot be used yet. {why}")
         for group in groups:
-            if mode == "Apply":
-                audience.used[group] = usage or ""
-                audience.changed_at = now
-            else:
+            if mode == "Disconnect":
                 audience.used.pop(group, None)
+                continue
+            audience.used[group] = usage or ""
+            audience.changed_at = now
             audience.applied.append(
                 {
                     "audience_id": audience.id,
                     "adgroup_id": group,
                     "adgroup_name": _group_name(group),
-                    "usage_mode": usage or "",
+                    "usage_mode": usage,
                     "editor": "open_api",
                     "action_timestamp": _time(now),
                 }
@@ -476,8 +476,9 @@ class TikTokAudiences:
         return self._platform.say(OK, "OK")
 
     def _apply_log(self, query: dict[str, Any], _: Request) -> Answer:
+        """Tell what was applied, the newest first. Disconnecting is not in this log, say the SDK's files."""
         wanted = [self._own(each, query["advertiser_id"], "custom_audience_ids") for each in query["custom_audience_ids"]]
-        shown, info = _page([entry for audience in wanted for entry in audience.applied], query)
+        shown, info = _page([entry for audience in wanted for entry in reversed(audience.applied)], query)
         told = {"advertiser_id": query["advertiser_id"], "list": shown, "page_info": info}
         return self._platform.say(OK, "OK", data=told)
 
