@@ -7,6 +7,8 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 from tests.segments.rules_at_random import DAY, HOUR, NOW, people, rules
 
+from signalpost import config
+from signalpost.destinations import CATALOG
 from signalpost.events import Person
 from signalpost.options import Tiers
 from signalpost.segments import kinds, live, tiers
@@ -251,3 +253,32 @@ def test_mistakes_of_a_workspace_name_the_set() -> None:
     found = tiers.mistakes(Catalog(rules=LADDER | OPEN, tiers=declared))
     assert [name for name, _ in found] == ["covered"]
     assert "Close the gap" in found[0][1]
+
+
+FILE = """
+workspace: glow
+environment: production
+currency: USD
+country: US
+order_value: net
+segments:
+  early: {all: [{last: Checkout Started, age: 0h..6h}, {did_not: Order Completed, since: Checkout Started}]}
+  late: {all: [{last: Checkout Started, age: 5h..24h}, {did_not: Order Completed, since: Checkout Started}]}
+  steps: {ladder: Product Added, until: Order Completed, tiers: [0h-6h hot, 6h-1d warm]}
+tiers:
+  carts:
+    of: [early, late]
+"""
+
+
+def test_check_points_at_the_set_that_does_not_hold() -> None:
+    """`signalpost check` refuses tiers that overlap, at their line, with the person who is in both."""
+    workspace, mistakes = config.check(FILE, {}, CATALOG)
+    assert workspace is None
+    [mistake] = [each for each in mistakes if each.severity == "mistake"]
+    assert (mistake.line, mistake.path) == (12, "tiers.carts")
+    assert mistake.sentence.startswith(
+        "A person whose last Checkout Started was 5 hours 30 minutes ago and who has no Order Completed"
+    )
+    mended, _ = config.check(FILE.replace("5h..24h", "6h..24h"), {}, CATALOG)
+    assert mended is not None
