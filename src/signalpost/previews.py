@@ -203,8 +203,11 @@ def person_values(person: Person, heard: Heard, wanted: Wanted) -> Iterator[Row]
     asked = wanted.traits
     traits = {name: [(at, value)] for known in (person.traits, person.given) for name, (value, at) in known.items()}
     for name in traits.keys() | heard.keys() if asked is None else asked:
-        said = heard.get(name, []) + (traits.get(name, []) if name in person.given or name not in heard else [])
-        for value, since, until in _spans(said):
+        said = heard.get(name) or traits.get(name, [])
+        spans = list(_spans(said))
+        if name in person.given and spans:  # what the record says is how it stands
+            spans[-1] = (person.given[name][0], *spans[-1][1:])
+        for value, since, until in spans:
             for path, told in _told(name, value, wanted):
                 yield from ((person.id, path, *reading, since, until) for reading in tables.readings(told))
 
@@ -414,14 +417,15 @@ def _put_events(
         event = told.get(_origin(each))
         if event is None:
             missing += 1
-            rows.append(plain_row(each, person))
+            if each.counts:
+                rows.append(plain_row(each, person))
             continue
         for facts in (event.traits, event.context.get("traits")):
             if isinstance(facts, dict):
                 for name in facts if asked is None else asked & facts.keys():
                     at = min(each.time, each.received_at)
                     heard.setdefault(person, {}).setdefault(name, []).append((at, facts[name]))
-        if names is not None and each.name not in names:
+        if not each.counts or (names is not None and each.name not in names):
             continue
         event = replace(event, time=each.time)  # as it was kept: a clock a little ahead was set right
         order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)

@@ -88,7 +88,7 @@ def test_live_and_sql_agree(
 ) -> None:
     """For any people, rules and instant the people inside by the live function are those the SQL gives, in both databases."""
     history = rows(population)
-    asked = data.draw(st.lists(instants(population), min_size=2, max_size=6, unique=True))
+    asked = data.draw(st.lists(instants(population), min_size=3, max_size=8, unique=True))
     for warehouse in warehouses:
         warehouse.fill(history)
         for name, rule in rules.items():

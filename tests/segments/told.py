@@ -244,7 +244,8 @@ def instants(population: tuple[Told, ...]) -> st.SearchStrategy[int]:
     """Moments to ask at, mostly at a bound of somebody's or 1 ms beside it."""
     marks = {NOW, START}
     for told in population:
-        marks |= {each.received_at for _, each in told.events} | {each.time for _, each in told.events}
+        marks |= {each.received_at for _, each in told.events}
+        marks |= {min(each.time, each.received_at) for _, each in told.events}
         marks |= {since for states in told.orders.values() for since, _ in states} | {told.known_at}
         marks |= {at for said in told.heard.values() for at, _ in said}
     return st.builds(

@@ -20,7 +20,7 @@ _record = msgspec.json.Decoder(Record)
 
 
 class Happening(Struct, frozen=True, gc=False):
-    """One event that counts, as it was kept."""
+    """One event of a person, as it was kept."""
 
     id: int
     kind: str
@@ -30,10 +30,11 @@ class Happening(Struct, frozen=True, gc=False):
     time: int
     received_at: int
     note: str | None
+    counts: int
 
 
 def size(connection: Connection) -> tuple[int, int, int]:
-    """How many events that count, people and orders there are."""
+    """How many events of people, people and orders there are."""
     events, people, orders = connection.rows("history_size")[0]
     return int(events), int(people), int(orders)
 
@@ -50,7 +51,7 @@ def merged(connection: Connection) -> dict[int, int]:
 
 
 def events(connection: Connection, names: Sequence[str] | None = None) -> Iterator[list[Happening]]:
-    """Events that count, oldest first, page by page: all, or of these names."""
+    """Events of people, oldest first, page by page: all, or those of these names that count."""
     after = -1
     while True:
         if names is None:

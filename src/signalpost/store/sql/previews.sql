@@ -1,14 +1,14 @@
 -- What is exported of the history, a page at a time; one text for both databases, as in queries.sql.
 
 -- name: history_size
-SELECT (SELECT count(*) FROM events WHERE counts = 1 AND person <> 0), (SELECT count(*) FROM people), (SELECT count(*) FROM orders)
+SELECT (SELECT count(*) FROM events WHERE person <> 0), (SELECT count(*) FROM people), (SELECT count(*) FROM orders)
 
--- name: history_events (those that count, of people who can be recognised)
-SELECT id, kind, name, person, order_id, time, received_at, note FROM events
-WHERE id > ? AND counts = 1 AND person <> 0 ORDER BY id LIMIT ?
+-- name: history_events (of people who can be recognised; also those that do not count, which may still tell something of them)
+SELECT id, kind, name, person, order_id, time, received_at, note, counts FROM events
+WHERE id > ? AND person <> 0 ORDER BY id LIMIT ?
 
 -- name: history_events_named
-SELECT id, kind, name, person, order_id, time, received_at, note FROM events
+SELECT id, kind, name, person, order_id, time, received_at, note, counts FROM events
 WHERE id > ? AND counts = 1 AND person <> 0 AND name {in_texts} ORDER BY id LIMIT ?
 
 -- name: history_people (a person's number is that of the event that made them)
