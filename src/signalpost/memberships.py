@@ -151,13 +151,17 @@ def remember(event: Event, name: str, person: Person, subject: Callable[[], cond
         return person
     at = event.time if event.time < event.received_at else event.received_at  # noqa: FURB136 (min is slow)
     looked = cache(subject)
-    known = person
+    before = memory = person.memory
     for slot, test in wanted:
-        if test is None or test(looked()):
-            known = live.remember(known, slot, at)
-    if known is not person:
-        work.state.people[person.id] = known
-        work.changed[person.id] = None
+        times = live.added(memory.get(slot.key), slot, at) if test is None or test(looked()) else None
+        if times is not None:
+            if memory is before:
+                memory = before.copy()
+            memory[slot.key] = times
+    if memory is before:
+        return person
+    work.state.people[person.id] = known = replace(person, memory=memory)
+    work.changed[person.id] = None
     return known
 
 

@@ -146,17 +146,24 @@ def kept(times: tuple[int, ...], oldest: int, newest: int) -> tuple[int, ...]:
 
 def remember(person: Person, slot: Slot, time: int) -> Person:
     """The person with this event remembered; the same object when it adds nothing."""
+    after = added(person.memory.get(slot.key), slot, time)
+    return person if after is None else replace(person, memory={**person.memory, slot.key: after})
+
+
+def added(before: tuple[int, ...] | None, slot: Slot, time: int) -> tuple[int, ...] | None:
+    """The slot's times with one more; None when it adds nothing."""
     if slot.between is not None and not slot.between[0] <= time < slot.between[1]:
-        return person
-    before = person.memory.get(slot.key)
+        return None
     if before is None:
-        after: tuple[int, ...] = (time,)
+        return (time,)
+    if time >= before[-1]:
+        if slot.newest == 1 and not slot.oldest:
+            return (time,) if time != before[-1] else None
+        after = kept((*before, time), slot.oldest, slot.newest)
     else:
-        place = len(before) if time >= before[-1] else bisect_left(before, time)
+        place = bisect_left(before, time)
         after = kept((*before[:place], time, *before[place:]), slot.oldest, slot.newest)
-        if after == before:
-            return person
-    return replace(person, memory={**person.memory, slot.key: after})
+    return None if after == before else after
 
 
 def trimmed(person: Person, live: Live) -> Person:
@@ -284,28 +291,41 @@ def _trait(rule: Trait) -> Test:
     return met
 
 
-class _Computed:
-    """What is computed of a person's orders, once for all rules that ask at a time."""
+class _Last:
+    """Whom the last rule looked at, and what was computed of their orders: the next rule looks at the same person."""
 
-    __slots__ = ("facts", "orders")
+    __slots__ = ("facts", "orders", "subject")
 
     def __init__(self) -> None:
         self.orders: Any = None
         self.facts = facts.NO_FACTS
+        self.subject = conditions.Subject(
+            name="",
+            event=_NO_EVENT,
+            order=_NO_ORDER,
+            person=Person(id=0),
+            now=-1,
+            claim=lambda: _NO_CLAIM,
+            facts=lambda: facts.NO_FACTS,
+            number=lambda: None,
+        )
 
 
-_computed = _Computed()
+_last = _Last()
 
 
 def as_subject(person: Person, now: int) -> conditions.Subject:
     """The person as conditions look at them: no event, no order."""
+    before = _last.subject
+    if before.person is person and before.now == now:
+        return before
 
     def computed() -> Any:
-        if _computed.orders is not person.orders:
-            _computed.orders, _computed.facts = person.orders, facts.of(person)
-        return _computed.facts
+        if _last.orders is not person.orders:
+            _last.orders, _last.facts = person.orders, facts.of(person)
+        return _last.facts
 
-    return conditions.Subject(
+    _last.subject = subject = conditions.Subject(
         name="",
         event=_NO_EVENT,
         order=_NO_ORDER,
@@ -315,6 +335,7 @@ def as_subject(person: Person, now: int) -> conditions.Subject:
         facts=computed,
         number=lambda: None,
     )
+    return subject
 
 
 def _band(rule: Band, bands: Mapping[str, Bands]) -> Test:
