@@ -133,9 +133,9 @@ def lines(made: Lift, zone: ZoneInfo) -> list[Text]:
         told += [
             _bar("in the audience", made.shown, made.rates[0], most, "green"),
             _bar("held out", made.held, made.rates[1], most, "cyan"),
-            Text(f"{'':17}█ surely  ▒ the truth lies here in 95 of 100 cases  ┃ seen", style="dim"),
+            Text(f"{'':19}█ at least  ▒ 95 % interval  ┃ seen", style="dim"),
         ]
-    told += [Text.assemble("  ", (f"{name:<24}", "dim"), figure) for name, figure in _figures(made)]
+    told += [Text.assemble("  ", (f"{name:<25}", "dim"), figure) for name, figure in _figures(made)]
     told += [Text.assemble("  ", ("!", "yellow"), f" {note}") for note in made.notes]
     return told
 
@@ -147,7 +147,7 @@ def _bar(name: str, arm: Arm, rate: Interval, most: float, style: str) -> Text:
     drawn = "█" * low + "▒" * (high - low)
     drawn = (drawn[:seen] + "┃" + drawn[seen + 1 :]).ljust(WIDE)
     return Text.assemble(
-        f"  {name:<15}", (drawn, style), f"  {100 * rate.seen:.2f} %", (f"  {arm.buyers:,} of {arm.people:,}", "dim")
+        f"  {name:<17}", (drawn, style), f"  {100 * rate.seen:.2f} %", (f"  {arm.buyers:,} of {arm.people:,}", "dim")
     )
 
 
@@ -161,7 +161,7 @@ def _figures(made: Lift) -> list[tuple[str, str]]:
         found.append(("revenue per person", _range(made.revenue, 1, "+,.2f", f" {made.currency}")))
     if made.needed is not None:
         here = made.shown.people + made.held.people
-        found.append((f"people for {100 * made.detect:.3g} %", f"{here:,} of {made.needed:,} needed"))
+        found.append((f"people for {100 * made.detect:.3g} %", f"{here:,} (needed: {made.needed:,})"))
         if made.detectable is not None and math.isfinite(made.detectable):
             found.append(("these people can show", f"a lift of {100 * made.detectable:,.0f} % or more"))
     waiting = made.shown.pending + made.held.pending
@@ -173,10 +173,9 @@ def _figures(made: Lift) -> list[tuple[str, str]]:
 
 
 def _range(interval: Interval, unit: int, form: str, mark: str = "") -> str:
-    seen, low, high = (
-        f"{unit * end:{form}}" if math.isfinite(end) else "any" for end in (interval.seen, interval.low, interval.high)
-    )
-    return f"{seen}{mark}  (95 %: {low} to {high})"
+    low, high = (f"{unit * end:{form}}" if math.isfinite(end) else "any" for end in (interval.low, interval.high))
+    seen = f"{unit * interval.seen:{form}}{mark}" if math.isfinite(interval.seen) else "not known"
+    return f"{seen}  (95 %: {low} to {high})"
 
 
 def _day(at: int, zone: ZoneInfo) -> str:

@@ -89,6 +89,15 @@ def test_it_says_when_it_is_too_early_and_for_how_long() -> None:
     assert told.money.startswith("Revenue shows no difference beyond chance: a person in the audience brought between -")
 
 
+def test_an_interval_that_is_clear_early_is_explained() -> None:
+    """Where the plain interval is clear of zero and the bar is not passed, it says why that is not enough."""
+    told = verdict(arms((541, 9_012), (38, 1_003)))
+    assert told.verdict == "too_early"
+    assert told.difference is not None
+    assert told.difference.sign == 1
+    assert "happens by chance too often to count" in told.sentence
+
+
 @pytest.mark.parametrize(
     ("counted", "sentence"),
     [

@@ -156,13 +156,19 @@ def _hardly_bought(buyers: int, people: int) -> str:
 def _too_early(made: Lift, base: float, missing: int) -> str:
     days = missing / made.per_day if made.per_day else math.inf
     wait = f" (about {_rounded(days)} days at the present rate)" if math.isfinite(days) else ""
+    often = ""
+    if made.difference is not None and made.difference.sign:
+        often = (
+            " The 95 % interval is clear of zero already; before enough people have come, and for whoever looks again and again, "
+            "that happens by chance too often to count."
+        )
     larger = ""
     if days > LONG_DAYS and made.holdout < LARGER_HOLDOUT:
         fewer = intervals.needed(base, made.detect, LARGER_HOLDOUT)
         larger = f" With a holdout of {_percent(LARGER_HOLDOUT)} about {_rounded(fewer)} people in all would do."
     return (
         f"Too early: needs about {_rounded(missing)} more people{wait} to show a lift of {_percent(made.detect)}. "
-        f"So far {_compared(made)}, which may be chance.{larger}"
+        f"So far {_compared(made)}, which may be chance.{often}{larger}"
     )
 
 
