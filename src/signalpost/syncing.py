@@ -89,6 +89,14 @@ def obstacle(workspace: Workspace, destination: str) -> str:
     return part.needs(request_settings(chosen))
 
 
+async def _wait(called: asyncio.Event, seconds: float) -> None:
+    """Wait until somebody calls, so long at most; `asyncio.wait_for` of Python 3.11 may lose a cancellation that comes with it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await called.wait()
+    called.clear()
+
+
 class Line:
     """The way to one destination's audiences: as whom, how fast, and how many connections."""
 
@@ -189,9 +197,7 @@ class Keeper:
                 log.exception("an audience could not be kept", audience=self.audience.title, error=str(error))
                 seconds = 30.0
             if seconds > 0 and not self.stopping:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), seconds)
-                self._wake.clear()
+                await _wait(self._wake, seconds)
 
     # ---- what to do next ---------------------------------------------------------------------------------------------------
 
@@ -274,7 +280,7 @@ class Keeper:
 
     async def _begin(self, held: Held, people: Sequence[Asked], change: Change) -> bool:
         now = now_ms()
-        return await self.database.write(lambda connection: store.begin(connection, self.slot, self.me, held, people, change, now))
+        return await self.database.write(lambda one: store.begin(one, self.slot, self.me, held, people, change, now))
 
     async def _send(self, here: Standing, batch: Batch, page: Page) -> None:
         """One change; what is refused for something in it is asked again in halves, down to the identifier at fault."""
@@ -524,9 +530,7 @@ class Syncing:
                 await self._call()
             except StoreError as error:
                 log.error("store failed", what="audiences", error=str(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), EVERY)
-            self._wake.clear()
+            await _wait(self._wake, EVERY)
 
     async def _call(self) -> None:
         """Wake those who have something to do."""
