@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from tests.report import weeks
-from tests.store.shop import RAW, order
+from tests.store.shop import RAW, order, workspace
 from tests.web import test_browser
 from tests.web.conftest import Running, now_ms, running
 
-from signalpost.store.database import Database
+from signalpost.options import Audience
+from signalpost.store import audiences, batches
+from signalpost.store.database import Connection, Database
 from signalpost.store.report import orders_latest
 from signalpost.web import quality, words
 from signalpost.web.console import WINDOWS
@@ -142,6 +144,30 @@ def test_the_facts_are_the_same_in_parts_as_whole(database: Database) -> None:
     assert (trial.of_signals, trial.of_value) == (50, Decimal("3110.5"))
     assert facts.among == len(facts.latest) + 86 == 98
     assert set(quality.drawn(facts, chosen, words.zone(chosen.timezone))) == {"speed", "score"}
+
+
+def test_audiences_and_how_soon_buyers_are_kept_from_ads(tmp_path: Path) -> None:
+    """Each audience stands on the page with its state, and the clock from an order to the platform having taken it."""
+    buyers = Audience(segment="buyers", to=("tiktok", "pinterest"), use="suppress")
+    segments = {"buyers": {"did": "Order Completed", "within": "14d"}}
+    chosen = workspace(str(tmp_path / "signalpost.db"), segments=segments, audiences=(buyers,))
+    with running(tmp_path, chosen) as console:
+
+        def stopped(connection: Connection) -> None:
+            audiences.register(connection, chosen)
+            connection.run("audience_says", "stopped", "The token has expired.", audiences.standings(connection)[0].slot)
+            batches.time(connection, now_ms(), {("suppressed", "pinterest", 3_000): 9})
+
+        console.shop.write(stopped)
+        with console.client(signed_in=True) as client:
+            text = client.get("/quality").text
+            data = client.get("/quality.json").json()
+    assert [(each["name"], each["destination"], each["state"]) for each in data["audiences"]] == [
+        ("buyers", "tiktok", "stopped"),
+        ("buyers", "pinterest", "new"),
+    ]
+    assert "The token has expired." in text
+    assert "Order to kept from ads" in text
 
 
 @needs_chromium

@@ -5,7 +5,7 @@ Gathering is bounded whatever the database holds: counters of a span of time, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -135,7 +135,7 @@ def gather(connection: Connection, workspace: Workspace, now: int, known: Usual 
         alarms=known.alarms,
         samples=_samples(connection),
         set_aside=tuple([position for (position,) in connection.rows("findings_set_aside", REFUSALS, then)]),
-        audiences=tuple(_synced(connection, workspace, known.audiences)),
+        audiences=tuple(synced(connection, workspace, known.audiences)),
         building=tuple(
             [
                 Building(tuple(msgspec.json.decode(names, type=list[str])), int(missing), int(done))
@@ -236,7 +236,8 @@ def _kept_here(connection: Connection, workspace: Workspace) -> list[tuple[Audie
     ]
 
 
-def _synced(connection: Connection, workspace: Workspace, counted: dict[int, Synced]) -> Iterator[Synced]:
+def synced(connection: Connection, workspace: Workspace, counted: Mapping[int, Synced]) -> Iterator[Synced]:
+    """The audiences of the workspace file as they stand; `counted` is the costly part of it, by their numbers."""
     for _, each in _kept_here(connection, workspace):
         [(pending, oldest, urgent)] = connection.rows("findings_changes", each.slot, CHANGES)
         yield replace(

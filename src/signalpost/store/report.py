@@ -286,6 +286,10 @@ def histograms_by(connection: Connection, step: int, since: int, until: int) -> 
     return found
 
 
+CLOCKS = {clock: place for place, clock in enumerate(("accepted", "held", "source", "audience", "suppressed"))}
+"""The order in which clocks are told."""
+
+
 def told(found: Histograms) -> list[Clock]:
     """Clocks with their quantiles."""
     return [
@@ -299,7 +303,7 @@ def told(found: Histograms) -> list[Clock]:
             late=clocks.at_least(histogram, clocks.HOUR),
             ahead=clocks.ahead(histogram, clocks.MINUTE),
         )
-        for (clock, name), histogram in sorted(found.items())
+        for (clock, name), histogram in sorted(found.items(), key=lambda each: (CLOCKS.get(each[0][0], len(CLOCKS)), each[0]))
         if sum(histogram.values()) > 0
     ]
 

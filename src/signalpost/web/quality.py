@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from signalpost import charts
 from signalpost.config import Workspace
+from signalpost.findings import Synced
 from signalpost.store import findings, report
 from signalpost.store.database import Connection
 from signalpost.web import words
@@ -78,6 +79,8 @@ class Quality(Struct, frozen=True, kw_only=True):
     disagreeing: list[report.Ordered]
     latest: list[report.Ordered]
     rollouts: list[report.Standing]
+    audiences: list[Synced]
+    """As they stand now, without what is costly to count."""
 
 
 def opened(connection: Connection) -> Open:
@@ -126,6 +129,7 @@ def quality(connection: Connection, workspace: Workspace, window: str, milliseco
         disagreeing=[each for each in orders if each.disagreement][:DIFFERING],
         latest=[each for each in orders if each.claims][:SHOWN],
         rollouts=report.standings(connection, workspace),
+        audiences=list(findings.synced(connection, workspace, {})),
     )
 
 
