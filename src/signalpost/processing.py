@@ -43,6 +43,9 @@ SETTLED_MS = 50
 TURN_MS, FILL_MS = 100, 200
 """How often, beside a stream of requests, time moves people and a backfill goes on."""
 
+AUDIENCES = "*"
+"""Told in the place of a destination: an audience wants other people than before."""
+
 LOOK_MS = 5_000
 """How often bounds of value tiers are looked at."""
 
@@ -251,7 +254,7 @@ class Apart:
     """`Processing` in a process of its own, started again should it end by itself."""
 
     def __init__(self, workspace: Workspace, *, after: Callable[[int, list[str]], None]) -> None:
-        """`after` is called with the number of events of each batch and the destinations that have new signals."""
+        """`after` is called with the number of events of each batch and the destinations that have new signals, or `AUDIENCES`."""
         self.workspace, self.after = workspace, after
         self._child: asyncio.subprocess.Process | None = None
         self._stopping = False
@@ -307,12 +310,16 @@ async def _apart() -> None:
     database = Database(workspace.database, readers=2)
     plan = plan_of(database, workspace)
 
-    def after(made: Decision, _: None) -> None:
+    def after(made: Decision, _: None = None) -> None:
         names = {row[1]: None for row in made.outbox}
-        sys.stdout.write("\t".join([str(len(made.events)), *names]) + "\n")
-        sys.stdout.flush()
+        if made.wanted:
+            names[AUDIENCES] = None
+        if made.events or names:
+            sys.stdout.write("\t".join([str(len(made.events)), *names]) + "\n")
+            sys.stdout.flush()
 
     processing = Processing(database, plan, before=lambda _: None, after=after)
+    processing.follows = after
     collect_rarely()
     running = asyncio.create_task(processing.run())
     while await lines.read(65_536):

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import structlog
@@ -22,7 +22,7 @@ from signalpost.config import Workspace, duration
 from signalpost.delivery import Breaker, Fate, Leased
 from signalpost.destinations.contract import Outcome
 from signalpost.errors import StoreError, TransportError
-from signalpost.processing import BATCH, Apart, Processing, now_ms, plan_of
+from signalpost.processing import AUDIENCES, BATCH, Apart, Processing, now_ms, plan_of
 from signalpost.sources import Reading, Received
 from signalpost.state import Decision
 from signalpost.store import batches, outbox, upkeep
@@ -282,6 +282,9 @@ class Worker:
             self._processing = Apart(workspace, after=self._told)
         else:
             self._processing = Processing(database, self.plan, before=self._hand_over, after=self._committed)
+            self._processing.follows = self._moved
+        self.audiences_moved: Callable[[], None] = lambda: None
+        """Called when an audience wants other people than before."""
         self._pipeline: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -334,11 +337,19 @@ class Worker:
         for dispatcher, signals in handed:
             dispatcher.take(signals)
         self._told(len(made.events), [row[1] for row in made.outbox if not row[9]])
+        self._moved(made)
+
+    def _moved(self, made: Decision) -> None:
+        """What time alone changed is durable."""
+        if made.wanted:
+            self.audiences_moved()
 
     def _told(self, events: int, names: Iterable[str]) -> None:
         """A batch is durable: so many events are through, and these destinations have new signals in the outbox."""
         self.backlog = max(0, self.backlog - events)
         behind = set(names)
+        if AUDIENCES in behind:
+            self.audiences_moved()
         for dispatcher in self.dispatchers:
             if dispatcher.route.name in behind:
                 dispatcher.look()
