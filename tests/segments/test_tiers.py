@@ -63,6 +63,25 @@ def test_no_person_is_of_a_kind_that_is_not_there(data: st.DataObject) -> None:
         assert tuple(test(person, NOW)[0] for test in tests) in answers
 
 
+@pytest.mark.parametrize(
+    ("since", "orders"),
+    [
+        (((ORDER, CHECKOUT),), 2),
+        (((ORDER, CHECKOUT), ("Email Opened", CHECKOUT)), 4),
+        (((ORDER, CHECKOUT), (CHECKOUT, ORDER)), 3),
+    ],
+)
+def test_times_between_the_same_bounds_come_in_every_order(since: tuple[tuple[str, str], ...], orders: int) -> None:
+    """Of events that all happened 6 to 24 hours ago, each may be before, with or after another: every case is there."""
+    same = tuple(Age(event=event, low=6 * HOUR, high=DAY) for event in {each for pair in since for each in pair})
+    compared = tuple(Happened(event=event, since=start) for event, start in since)
+    everybody = kinds.of((*same, *compared), {}, NOW, fine=False)
+    assert everybody.whole
+    tests = [live.closure(rule) for rule in (*same, *compared)]
+    answers = {tuple(test(kinds.person(parts), NOW)[0] for test in tests) for _, parts in everybody.people(everybody.many)}
+    assert len({answer[len(same) :] for answer in answers if all(answer[: len(same)])}) == orders
+
+
 LADDER = {"a": tier(0, 6 * HOUR), "b": tier(6 * HOUR, DAY), "c": tier(DAY, 3 * DAY), "d": tier(4 * DAY, 7 * DAY)}
 OPEN = {"open": tier(0, 7 * DAY)}
 
