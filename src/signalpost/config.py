@@ -58,7 +58,7 @@ from signalpost.options import (
 )
 from signalpost.presets import PARAMETERS, PRESETS, slug
 from signalpost.segments import catalog as segment_catalog
-from signalpost.segments import checking, tiers
+from signalpost.segments import checking, guards, tiers
 from signalpost.segments.language import BOUNDS, LADDER, LINES
 from signalpost.segments.operands import Known
 from signalpost.vocabulary import CANONICAL_EVENTS, canonical
@@ -208,6 +208,9 @@ def check(
         for name, sentence in tiers.mistakes(segment_catalog.of(workspace)):
             value = root.find("tiers" if name in workspace.tiers else "segments", name)
             notes.place(value.key_line, value.column, value.path, sentence)
+        for guard in guards.find(workspace, segment_catalog.of(workspace).rules):
+            value = root.find("audiences").items[guard.place].find(guard.option)
+            notes.at(value, f"{guard.sentence} {guard.advice}", warning=True)
     if _wrong(notes):
         workspace = None
     return workspace, notes.found
