@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -18,16 +19,19 @@ from rich.text import Text
 
 from signalpost import config, masking
 from signalpost.cli_say import AsJson, Misuse, say, say_json, workspace_at
+from signalpost.conditions.scalars import moment_of
 from signalpost.config import Workspace
 from signalpost.events import Person
-from signalpost.marked import did_you_mean
-from signalpost.options import UNITS, spelt
+from signalpost.marked import Notes, did_you_mean, listed, parse
+from signalpost.options import UNITS, duration, spelt
 from signalpost.processing import now_ms
-from signalpost.segments import catalog, explain, live, tiers
+from signalpost.segments import catalog, explain, live, reading, tiers
 from signalpost.segments import forecast as forecasting
 from signalpost.segments.catalog import Catalog
 from signalpost.segments.explain import Explanation, Part, Seen, moment
 from signalpost.segments.forecast import Forecast
+from signalpost.segments.rules import Rule
+from signalpost.segments.sentences import sentence
 from signalpost.store import segments as kept
 from signalpost.store import valuing
 from signalpost.store.database import Connection, Database
@@ -489,6 +493,138 @@ def history(
 
 
 # ---- sql and preview -------------------------------------------------------------------------------------------------------
+
+
+@application.command("sql")
+def say_sql(
+    segment: Segment,
+    dialect: Annotated[
+        str, typer.Option("--dialect", help="duckdb, postgresql, bigquery, snowflake, databricks, spark or clickhouse.")
+    ] = "duckdb",
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="The moment asked for; without it a parameter `now`.")] = "",
+    file: File = Path(config.FILE),
+) -> None:
+    """Print a segment's rule as one SQL statement over the exported history."""
+    from signalpost.segments import sql  # noqa: PLC0415  (takes a moment to load, and no other command needs it)
+
+    workspace = workspace_at(file)
+    segments = catalog.of(workspace)
+    _there(segments, segment)
+    now = moment_of(at) if at else None
+    if at and now is None:
+        raise Misuse(f"`{at}` is no moment: write a date such as 2026-11-27 or 2026-11-27T18:00:00Z.")
+    if dialect not in sql.DIALECTS:
+        raise Misuse(f"There is no dialect `{dialect}`; there are {listed(sql.DIALECTS)}.")
+    bands = _known(workspace, lambda connection: valuing.present(connection, workspace)) or {}
+    say(sql.select(segments.rules[segment], segments.rules, dialect=dialect, now=now, bands=bands))
+
+
+@application.command()
+def preview(
+    rule: Annotated[str, typer.Argument(help="A segment's name, or a rule as YAML: `{did: Order Completed, within: 14d}`.")],
+    since: Annotated[str, typer.Option("--since", metavar="SPAN", help="How far to look back, a figure for each day.")] = "30d",
+    file: File = Path(config.FILE),
+    as_json: AsJson = False,
+) -> None:
+    """Ask a rule of the history before it is a segment: how many are inside now, how many were each day, and some of them."""
+    from signalpost import plan, previews  # noqa: PLC0415  (as above)
+
+    workspace, now = workspace_at(file), now_ms()
+    segments, zone = catalog.of(workspace), ZoneInfo(workspace.timezone)
+    chosen = segments.rules.get(rule.strip()) or _rule(rule, workspace)
+    try:
+        days = duration(since) // DAY
+    except ValueError as error:
+        raise Misuse(f"`--since {since}` is no span of time: {error}.") from error
+
+    def look(connection: Connection) -> tuple[previews.Preview, dict[int, list[str]]]:
+        bands = valuing.present(connection, workspace)
+        with _bar("Reading the history", quiet=as_json) as progress:
+            found = previews.preview(
+                connection,
+                plan.plan(workspace),
+                chosen,
+                segments.rules,
+                now=now,
+                days=days,
+                zone=zone,
+                bands=bands,
+                progress=progress,
+            )
+        known = {each: [masking.identifier(one) for one in kept.identifiers(connection, each)] for each in found.sample}
+        return found, known
+
+    answer = _known(workspace, look)
+    if answer is None:
+        raise Misuse(f"Nothing has happened in this workspace yet: there is no {workspace.shown_database}.")
+    found, known = answer
+    if as_json:
+        people = [{"person": each, "identifiers": names} for each, names in known.items()]
+        say_json({"sentence": sentence(chosen, zone), **msgspec.to_builtins(found), "sample": people})
+        return
+    say(Text(f"{sentence(chosen, zone)}.", style="dim"))
+    share = f" ({found.inside / found.known:.1%})" if found.known else ""
+    say(Text.assemble((f"{found.inside:,}", "bold"), f" of {found.known:,} people are inside now{share}."))
+    if found.missing:
+        gone = f"{found.missing:,} events are past the journal's retention: what a condition asks of them is not known."
+        say(Text(gone, style="yellow"))
+    most = max((day.inside for day in found.days), default=0)
+    for day in found.days:
+        share_of = round(BAR * day.inside / most) if most else 0
+        say(Text.assemble((moment(day.at, zone)[:10], "dim"), f" {day.inside:>9,} ", ("█" * share_of, "blue")))
+    for each, names in known.items():
+        say(f"  person {each}: {', '.join(names) or 'no identifier'}")
+
+
+@application.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A folder for the files; it is made.", metavar="DIR")],
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV instead of Parquet.")] = False,
+    file: File = Path(config.FILE),
+    as_json: AsJson = False,
+) -> None:
+    """Write the history that `segments sql` asks to files, one for each table. They hold personal data: keep them as such."""
+    from signalpost import plan, previews  # noqa: PLC0415  (as above)
+
+    workspace = workspace_at(file)
+
+    def look(connection: Connection) -> dict[str, int]:
+        kind = "csv" if csv else "parquet"
+        with _bar("Reading the history", quiet=as_json) as progress:
+            return previews.export(connection, plan.plan(workspace), folder, kind=kind, progress=progress)
+
+    rows = _known(workspace, look)
+    if rows is None:
+        raise Misuse(f"Nothing has happened in this workspace yet: there is no {workspace.shown_database}.")
+    if as_json:
+        say_json(rows)
+        return
+    for table, many in rows.items():
+        say(f"{many:>12,} {table}")
+    say(f"Written to {folder}. What the columns hold: docs/reference/warehouse.md.")
+
+
+def _rule(text: str, workspace: Workspace) -> Rule:
+    """A rule given as YAML; raise `Misuse` with every mistake."""
+    notes = Notes("RULE")
+    value = parse(text, {}, notes)
+    read = None if value is None else reading.read(value, notes, catalog.knows(workspace))
+    if read is None:
+        plain = value is not None and value.kind == "scalar"
+        names = f"The workspace has no segment `{text}`.{did_you_mean(text, catalog.of(workspace).shown)}"
+        raise Misuse(names if plain else "\n".join(each.sentence for each in notes.found) or "The rule says nothing.")
+    return read
+
+
+@contextmanager
+def _bar(words: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on the terminal, as a function that is told (done, of how much); None where nothing is to be shown."""
+    if quiet:
+        yield None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(words, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 # ---- what they share -------------------------------------------------------------------------------------------------------
