@@ -35,7 +35,7 @@ segments:
   top: {in_segment: best, trait: {traits.plan: gold}}
   best: {in_segment: [ltv_gold, cart_reminder]}
   sale: {did: Order Completed, between: [2026-11-27, 2026-12-01]}
-tiers: {two: {of: [top, sale]}}
+tiers: {two: {of: [basket_small, basket_large]}}
 value_tiers:
   ltv: {names: [low, mid, gold], quantiles: [50%, 90%]}
   basket: {of: average_order_value, names: [small, large], bounds: [79.90]}
@@ -72,7 +72,7 @@ def test_the_catalog_has_every_segment() -> None:
     assert found.ladders == {"cart": ("cart_reminder", "cart_social_proof")}
     assert {name: (tiers.of, tiers.covering) for name, tiers in found.tiers.items()} == {
         "cart": (("cart_reminder", "cart_social_proof"), "cart"),
-        "two": (("top", "sale"), None),
+        "two": (("basket_small", "basket_large"), None),
     }
     assert set(found.bands) == {"ltv", "basket"}
     assert found.traits == {"plan"}

@@ -142,7 +142,7 @@ STORIES: list[tuple[int, str, list[Told], dict[str, Stays]]] = [
 def workspace(number: int) -> Workspace:
     text = RECIPES[number][1]
     found, notes = config.check(HEAD + text, {"SECRET": "hush"}, CATALOG)
-    assert [str(note) for note in notes] == []
+    assert [str(note) for note in notes if note.severity == "mistake"] == []
     assert found is not None
     return found
 

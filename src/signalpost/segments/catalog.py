@@ -192,7 +192,8 @@ def _journeys(workspace: Workspace) -> dict[str, Rule]:
         left = tuple(Not(part=Happened(event=event, since=journey.starts)) for event in journey.ends)
 
         def inside(low: int, high: int = duration(journey.after), start: str = journey.starts, left: Any = left) -> Rule:
-            return All(parts=(Age(event=start, low=low, high=high), *left))
+            # As long as the journey lasts, or longer: nobody has been in it for so long.
+            return All(parts=(Age(event=start, low=min(low, high), high=high), *left))
 
         made[journey_segment(name)] = inside(0)
         for audience in workspace.audiences:
