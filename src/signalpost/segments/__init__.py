@@ -8,6 +8,7 @@
     sentences  a rule as a sentence
     catalog    all segments of a workspace: declared, ladders, value tiers, journeys
     checking   what is wrong with a file's segments, tiers, audiences and journeys together
+    kinds      every kind of person that rules can tell apart
     tiers      whether segments exclude one another and leave no gap, proved or sampled
     bands      bounds of value tiers, and hysteresis
     live       who is inside at a moment, and when that changes next
