@@ -23,6 +23,7 @@ from signalpost.errors import SignalpostError
 from signalpost.processing import collect_rarely, now_ms
 from signalpost.store import owner
 from signalpost.store.database import Database
+from signalpost.syncing import Syncing
 from signalpost.watch import Watch
 from signalpost.web import app, intake, tls
 from signalpost.worker import Worker
@@ -154,6 +155,10 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
         await worker.start()
         watching = asyncio.create_task(Watch(database, workspace).run())
         ending.push_async_callback(_ended, watching)
+        syncing = Syncing(database, workspace)
+        worker.audiences_moved = syncing.look
+        ending.push_async_callback(syncing.stop)
+        ending.push_async_callback(_ended, asyncio.create_task(syncing.run()))
         front = intake.create(workspace, worker.append, worker.overload)
         application = app.create(workspace=workspace, database=database, worker=worker, intake=front, token=token)
         host = f"[{server.host}]" if ":" in server.host else server.host

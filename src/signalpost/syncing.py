@@ -90,7 +90,7 @@ def obstacle(workspace: Workspace, destination: str) -> str:
 
 
 async def _wait(called: asyncio.Event, seconds: float) -> None:
-    """Wait until somebody calls, so long at most; `asyncio.wait_for` of Python 3.11 may lose a cancellation that comes with it."""
+    """Wait until called, so long at most; `asyncio.wait_for` of Python 3.11 may lose a cancellation that comes with the call."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await called.wait()

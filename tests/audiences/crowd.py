@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from aiolimiter import AsyncLimiter
 from signalpost import normalize
 from signalpost.config import Destination, Source, Workspace
 from signalpost.destinations import CATALOG
+from signalpost.destinations.audiences import AudiencePart
 from signalpost.events import Person
 from signalpost.options import Audience
 from signalpost.platforms.testing import Client
@@ -165,6 +167,19 @@ class Crowd:
         found = self.database.look(lambda connection: store.key_figures(connection, slot))
         return {state: keys for state, (keys, _) in found.items()}
 
+    def refusals(self, destination: str, title: str = "buyers") -> list[store.Refusal]:
+        """What the platform would not take or give back."""
+        slot = self.slots[title, destination]
+        return self.database.look(lambda connection: store.refusals(connection, slot))
+
+    def ask_again(self) -> None:
+        """Whatever was refused is asked once more, as it is after a day."""
+        for slot in self.slots.values():
+            self._write(partial(self._ask_again, slot))
+
+    def _ask_again(self, slot: int, connection: Connection) -> None:
+        store.ask_again(connection, slot, store.unlucky(connection, slot, now_ms() + 1), 0)
+
     def held(self, platforms: Client, destination: str, title: str = "buyers") -> set[str]:
         """What the platform holds; nothing while it has no such audience."""
         here = self.standing(destination, title).held
@@ -184,9 +199,11 @@ def quick(syncing: Syncing) -> Syncing:
 
 
 @asynccontextmanager
-async def kept(database: Database, workspace: Workspace, **options: Any) -> AsyncIterator[Syncing]:
-    """Audiences are kept while the block runs."""
-    syncing = quick(Syncing(database, workspace, **options))
+async def kept(database: Database, workspace: Workspace, part: AudiencePart | None = None) -> AsyncIterator[Syncing]:
+    """Audiences are kept while the block runs; `part` replaces what the platforms declare."""
+    syncing = quick(Syncing(database, workspace))
+    for line in syncing.lines.values():
+        line.part = part or line.part
     running = asyncio.create_task(syncing.run())
     try:
         yield syncing

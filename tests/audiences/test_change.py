@@ -33,7 +33,8 @@ class World:
         keys = {key for some in own.values() for key in some} | {key for key, person in self.rows if person in people}
         holders = [Holder(key, person, state, person in self.wanted) for (key, person), state in self.rows.items() if key in keys]
         made = change(asked, own, holders)
-        self.rows |= {pair: "there" for pair in made.keep} | {pair: "refused" for pair in made.refused}
+        self.rows.update(dict.fromkeys(made.keep, "there"))
+        self.rows.update(dict.fromkeys(made.refused, "refused"))
         for pair in made.forget:
             del self.rows[pair]
         self.rows |= dict.fromkeys(made.begin, "adding")
@@ -114,7 +115,8 @@ def test_what_stands_still_asks_for_nothing() -> None:
     holders = [Holder("a", 1, "there", True), Holder("b", 1, "there", True)]
     made = change([Asked(1, True, 3, 2, 0)], {1: ("a", "b")}, holders)
     assert made.silent
-    assert not (made.keep or made.forget or made.begin or made.needs)
+    assert [] == made.keep + made.forget + made.begin
+    assert not made.needs
 
 
 def test_an_identifier_of_two_people_stays_while_one_of_them_is_wanted() -> None:

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from signalpost.options import Audience
 from signalpost.platforms.testing import Client
-from signalpost.processing import now_ms
-from signalpost.store import audiences as store
 from signalpost.store.database import Database
 from signalpost.syncing import Syncing
 
@@ -101,10 +99,7 @@ class Trial:
         """All is well again: what was refused is asked once more, and everything comes to rest."""
         await self.kill()
         self.platforms.clear_faults()
-        now = now_ms()
-        for slot in self.crowd.slots.values():
-            people = self.database.look(lambda connection, slot=slot: store.unlucky(connection, slot, now + 1))
-            await self.database.write(lambda connection, slot=slot, people=people: store.ask_again(connection, slot, people, 0))
+        self.crowd.ask_again()
         self.begin()
         await until(self.crowd.settled, "everything is answered")
         await self.kill()
