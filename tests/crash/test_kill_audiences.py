@@ -146,7 +146,7 @@ class Shoppers:
             while not self.stopping:
                 batch = [self.message(client, number, place) for place in range(10)]
                 while not await self.send(http, batch):
-                    await asyncio.sleep(0.05)
+                    pass
                 for message in batch:
                     found = self.buyers if message["event"] == "Order Completed" else self.viewers
                     found.add(message["properties"]["email"])
@@ -173,6 +173,7 @@ class Shoppers:
         try:
             answer = await http.post(f"{self.server.url}/v1/batch", json={"batch": batch})
         except httpx.HTTPError:
+            await asyncio.sleep(0.05)
             return False
         return answer.status_code == 200
 
