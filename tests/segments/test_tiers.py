@@ -143,6 +143,15 @@ CASES: list[tuple[str, dict[str, Rule], str | None, str]] = [
         "A person whose plan is gold is in both `gold` and `more`.",
     ),
     (
+        "parts of a text stand beside one another",
+        {
+            "spring": Trait(when={"person.traits.campaign": {"contains": "spring"}}),
+            "sale": Trait(when={"person.traits.campaign": {"ends_with": "sale"}}),
+        },
+        None,
+        "A person whose campaign is spring sale is in both `spring` and `sale`.",
+    ),
+    (
         "lots",
         {
             "test": Split(salt="s", low=0, high=100_000),

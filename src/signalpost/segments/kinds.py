@@ -550,6 +550,7 @@ def _menu(asked: Sequence[Asks], now: int) -> tuple[list[Any], bool]:
     numeric = {exact for text in texts if (exact := number_of(text)) is not None} if numbers else set()
     values: list[Any] = [None, *texts, next(word for word in _others() if word not in texts)]
     values += [form for part in parts for form in (part, f"{part} and more", f"more and {part}", f"more {part} more")]
+    values += [f"{one} {other}" for one in parts for other in parts if one != other]
     values += [float(each) for each in _numbers(numbers | numeric, "amount")] if numbers else []
     values += [datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at) for at in _times(dates, now)] if dates else []
     values = [each.isoformat() if isinstance(each, datetime) else each for each in values]
