@@ -339,7 +339,7 @@ def create(settings: Settings | None = None) -> Emulators:
 def describe(settings: Settings, url: str) -> dict[str, Any]:
     """Return what a person needs to use the emulators at `url`: addresses, tokens, ids."""
     return {
-        "what": "Emulators of TikTok's Events API and Pinterest's Conversions API. Nothing here is real.",
+        "what": "Emulators of TikTok's and Pinterest's APIs for events and audiences. Nothing here is real.",
         "url": url,
         "cheap": settings.cheap,
         "tiktok": {
@@ -398,7 +398,7 @@ def announcement(settings: Settings, url: str) -> str:
             f"             advertiser id {settings.tiktok_advertiser_id}",
             f"  Pinterest  access token  {settings.pinterest_token}",
             f"             ad account id {settings.pinterest_ad_account_id}",
-            f"  received   {url}/received      faults   {url}/control/faults",
+            f"  received   {url}/received      audiences {url}/audiences      faults   {url}/control/faults",
         ]
     )
 
@@ -438,7 +438,7 @@ def _page(content: dict[str, Any]) -> str:
         "pre{background:#f4f4f5;padding:1rem;overflow:auto;border-radius:.5rem}</style>"
         "<h1>Platform emulators</h1>"
         "<p>TikTok and Pinterest on one port. Tokens and ids open nothing real.</p>"
-        "<p><a href=/received>What was received</a> · <a href=/control/faults>Faults</a></p>"
+        "<p><a href=/received>What was received</a> · <a href=/audiences>Audiences</a> · <a href=/control/faults>Faults</a></p>"
         f"<pre>{shown}</pre>"
     )
 
