@@ -296,6 +296,7 @@ _TYPES = {
     "country": "country",
     "identifier": "kind of identifier",
     "event": "event",
+    "happening": "event",
     "share": "share",
     "amount": "number",
     "condition": "[condition](conditions.md)",

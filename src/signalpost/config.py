@@ -61,7 +61,7 @@ from signalpost.segments import catalog as segment_catalog
 from signalpost.segments import checking, guards, tiers
 from signalpost.segments.language import BOUNDS, LADDER, LINES
 from signalpost.segments.operands import Known
-from signalpost.vocabulary import CANONICAL_EVENTS, canonical
+from signalpost.vocabulary import CANONICAL_EVENTS, MESSAGE_EVENTS, canonical
 
 __all__ = [
     "Consent", "Destination", "Identity", "Mistake", "Orders", "Platform", "Retention", "Server", "Source",
@@ -317,7 +317,7 @@ class _Checking:
         self.notes = notes
         self.root = root
         self.catalog = catalog
-        checks = {**_CHECKS, "event": self._is_event}
+        checks = {**_CHECKS, "event": self._is_event, "happening": self._is_happening}
         records: dict[type, Callable[[Value], Any]] = {
             Source: self._source,
             Destination: self._destination,
@@ -408,6 +408,10 @@ class _Checking:
         if meant != name:
             return f"There is no canonical event `{value.raw}`: its canonical name is `{meant}`."
         return f"There is no event `{value.raw}`.{_near(name, [*self.derived, *own, *CANONICAL_EVENTS])}"
+
+    def _is_happening(self, value: Value) -> str | None:
+        """The same where what became of a message counts too, such as `Customer Unsubscribed`."""
+        return None if value.text in MESSAGE_EVENTS else self._is_event(value)
 
     def _gate(self, value: Value) -> Any:
         if value.kind != "mapping":

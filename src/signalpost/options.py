@@ -18,6 +18,7 @@ Days = Annotated[int, Meta(ge=1, le=36500)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 EventPath = Annotated[str, Meta(extra={"is": "path"})]
 EventName = Annotated[str, Meta(extra={"is": "event"})]
+Happening = Annotated[str, Meta(extra={"is": "happening"})]
 Share = Annotated[str, Meta(extra={"is": "share"}, extra_json_schema={"examples": ["40%", "2.5%"]})]
 Amount = Annotated[str, Meta(extra={"is": "amount"}, extra_json_schema={"examples": ["300", "1.0842"]})]
 CurrencyCode = Annotated[str, Meta(extra={"is": "currency"})]
@@ -365,8 +366,8 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an owned channel does with a person, so that paid windows can be held against it."""
 
-    starts: Annotated[EventName, Meta(description="The event with which a person begins it; a later one begins it anew.")]
-    ends: Annotated[tuple[EventName, ...], Meta(description="Events with which they leave it.")] = ()
+    starts: Annotated[Happening, Meta(description="The event with which a person begins it; a later one begins it anew.")]
+    ends: Annotated[tuple[Happening, ...], Meta(description="Events with which they leave it.")] = ()
     after: Annotated[Duration, Meta(description="How long after its beginning they leave it anyway.")]
     steps: Annotated[tuple[Step, ...], Meta(description="Its messages.")] = ()
 

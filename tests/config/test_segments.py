@@ -45,7 +45,7 @@ value_tiers:
   basket: {of: average_order_value, names: [small, large], bounds: [79.90]}
 journeys:
   recovery: {starts: Checkout Started, ends: [Order Completed], after: 24h, steps: [{at: 1h}, {at: 24h, offer: 10%}]}
-  welcome: {starts: Signed Up, after: 7d}
+  welcome: {starts: Signed Up, ends: [Customer Unsubscribed], after: 7d}
 replenishment: 60d
 audiences:
   - {segment: cart_reminder, to: tiktok, use: target, unless: recent_buyers, while_in: {recovery: 6h, welcome: none}, way: file}

@@ -82,6 +82,14 @@ def test_the_catalog_has_every_segment() -> None:
     assert set(found.sentences) == set(found.rules) == set(found.digests)
 
 
+def test_a_pause_as_long_as_its_journey_leaves_nobody_out() -> None:
+    """`while_in` with the journey's own length, or a longer one, says that both are meant: its hidden segment is empty."""
+    found = catalog.of(workspace(WHOLE.replace("while_in: {recovery: 6h}", "while_in: {recovery: 2d}")))
+    rule = found.rules[catalog.journey_segment("recovery", "2d")]
+    assert isinstance(rule, All)
+    assert rule.parts[0] == Age(event="Checkout Started", low=24 * UNITS["h"], high=24 * UNITS["h"])
+
+
 def test_a_workspace_without_segments_has_none() -> None:
     """Nothing is made of nothing."""
     assert catalog.of(workspace("")) == catalog.Catalog()
