@@ -21,7 +21,7 @@ from signalpost import config, neighbours, pipeline, replay, trial
 from signalpost.cli_say import AsJson, File, Misuse, complain, say, say_json, workspace_at
 from signalpost.destinations import CATALOG
 from signalpost.errors import StoreError
-from signalpost.marked import did_you_mean
+from signalpost.marked import did_you_mean, listed
 from signalpost.processing import now_ms, quiet_logs
 from signalpost.store import memberships, owner
 from signalpost.store.database import Database
@@ -212,26 +212,36 @@ def _with_database(workspace: config.Workspace, work: Callable[[Database], Found
 
 
 def bench(
-    which: Annotated[list[str] | None, typer.Argument(help="map, flow, latency; all without it.", metavar="[NAME]...")] = None,
-    events: Annotated[int | None, typer.Option(min=1_000, help="How many events or signals, instead of the usual.")] = None,
+    which: Annotated[
+        list[str] | None,
+        typer.Argument(help="map, flow, latency (all three without it); timers, people, rescan, audiences.", metavar="[NAME]..."),
+    ] = None,
+    events: Annotated[
+        int | None, typer.Option(min=1_000, help="How many events, signals or people, instead of the usual.")
+    ] = None,
     rules: Annotated[bool, typer.Option("--rules", help="The flow with gates, derived events and repeats switched on.")] = False,
+    segments: Annotated[bool, typer.Option("--segments", help="The flow with thirty segments.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure on this machine: mapping alone, the whole flow beside the database's bare limit, latency at a steady rate."""
-    from signalpost.benchmarks import flow, latency, mapping  # noqa: PLC0415  (nobody else needs them)
+    """Measure on this machine: mapping alone, the whole flow beside the database's bare limit, latency at a steady rate;
 
+    how late a membership change by time alone is, and what an event costs in a store with a million people.
+    """
+    from signalpost.benchmarks import flow, latency, mapping, people, timers  # noqa: PLC0415  (nobody else needs them)
+
+    benches: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "map": lambda: [mapping.run(platform, signals=events or 60_000) for platform in mapping.SETTINGS],
+        "flow": lambda: [asyncio.run(flow.run(events=events or 100_000, rules=rules, segments=segments))],
+        "latency": lambda: [asyncio.run(latency.run(seconds=max(2, (events or 10_000) // 500)))],
+        "timers": lambda: [asyncio.run(timers.run(people=events or 100_000))],
+        "people": lambda: [people.run(many=events or 1_000_000)],
+    }
     chosen = which or ["map", "flow", "latency"]
     for name in chosen:
-        if name not in {"map", "flow", "latency"}:
-            raise Misuse(f"There is no bench `{name}`; there are map, flow and latency.")
+        if name not in benches:
+            raise Misuse(f"There is no bench `{name}`; there are {listed(benches)}.")
     for name in chosen:
-        if name == "map":
-            results = [mapping.run(platform, signals=events or 60_000) for platform in mapping.SETTINGS]
-        elif name == "flow":
-            results = [asyncio.run(flow.run(events=events or 100_000, rules=rules))]
-        else:
-            results = [asyncio.run(latency.run(seconds=max(2, (events or 10_000) // 500)))]
-        for result in results:
+        for result in benches[name]():
             if as_json:
                 say_json(result)
             else:

@@ -254,7 +254,7 @@ class Apart:
     """`Processing` in a process of its own, started again should it end by itself."""
 
     def __init__(self, workspace: Workspace, *, after: Callable[[int, list[str]], None]) -> None:
-        """`after` is called with the number of events of each batch and the destinations that have new signals, or `AUDIENCES`."""
+        """`after` is called with each batch's number of events and the destinations that have new signals, or `AUDIENCES`."""
         self.workspace, self.after = workspace, after
         self._child: asyncio.subprocess.Process | None = None
         self._stopping = False

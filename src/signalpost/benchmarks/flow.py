@@ -21,14 +21,14 @@ CLIENTS = 4
 SIZE = 100
 
 
-async def run(*, events: int = 100_000, warm: int = 10_000, rules: bool = False) -> dict[str, Any]:
+async def run(*, events: int = 100_000, warm: int = 10_000, rules: bool = False, segments: bool = False) -> dict[str, Any]:
     """Events a second from intake to accepted on both platforms, with CPU and memory of each process.
 
-    `rules`: in a workspace that has gates, derived events and repeats.
+    `rules`: in a workspace that has gates, derived events and repeats; `segments`: in one that has thirty segments.
     """
     now = time.time_ns() // 1_000_000
     with tempfile.TemporaryDirectory(prefix="signalpost-bench-") as folder:
-        async with running(Path(folder), cheap=True, rules=rules) as parts:
+        async with running(Path(folder), cheap=True, rules=rules, segments=segments) as parts:
             await post(parts, orders.bodies(1, warm, now))
             await accepted(parts, warm)
             bodies = orders.bodies(1_000_000, events, now)
@@ -46,7 +46,7 @@ async def run(*, events: int = 100_000, warm: int = 10_000, rules: bool = False)
         limit = await asyncio.to_thread(bare_limit, Path(folder), min(events, 50_000))
     per_second = events / seconds
     return {
-        "bench": "flow with rules" if rules else "flow",
+        "bench": "flow" + " with rules" * rules + " with segments" * segments,
         "events_per_second": round(per_second),
         "signals_per_second": round(2 * per_second),
         "limit_events_per_second": round(limit),

@@ -83,6 +83,20 @@ def message(number: int, now: int, *, new_every: int = NEW_PERSON_EVERY) -> dict
     }
 
 
+def of_person(who: int) -> dict[str, Any]:
+    """What in a message says whose it is: person `who`, by their customer id and what they say of themselves."""
+    return {
+        "userId": f"cust-{who}",
+        "anonymousId": f"6f9619ff-8b86-d011-b42d-{who:012x}",
+        "context": {"ip": f"203.0.113.{who % 250 + 1}", "userAgent": AGENT, "traits": person(who)},
+    }
+
+
+def body(messages: list[dict[str, Any]]) -> bytes:
+    """Messages as a batch request."""
+    return msgspec.json.encode({"batch": messages})
+
+
 def bodies(first: int, count: int, now: int, *, size: int = 100) -> list[bytes]:
     """`count` events as encoded batch requests of `size`."""
     encode = msgspec.json.Encoder().encode

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from signalpost.benchmarks.segments import SEGMENTS
 from signalpost.errors import SignalpostError
 from signalpost.platforms.settings import Settings
 
@@ -106,8 +107,8 @@ async def _process(*arguments: str, environ: dict[str, str]) -> AsyncIterator[tu
 
 
 @asynccontextmanager
-async def running(folder: Path, *, cheap: bool, rules: bool = False) -> AsyncIterator[Running]:
-    """Start both, with a workspace of their own in `folder`; with `rules` it has gates, derived events and repeats."""
+async def running(folder: Path, *, cheap: bool, rules: bool = False, segments: bool = False) -> AsyncIterator[Running]:
+    """Start both, with a workspace of their own in `folder`, which may have gates, derived events and repeats, and segments."""
     settings = Settings(cheap=cheap)
     environ = {
         "BENCH_WRITE_KEY": WRITE_KEY,
@@ -118,6 +119,6 @@ async def running(folder: Path, *, cheap: bool, rules: bool = False) -> AsyncIte
     async with _process(*arguments, environ={}) as (emulators, described):
         file = folder / "signalpost.yaml"
         text = WORKSPACE.format(platforms=described["url"], settings=settings)
-        file.write_text(text + RULES if rules else text, "utf-8")
+        file.write_text(text + RULES * rules + SEGMENTS * segments, "utf-8")
         async with _process("signalpost", "serve", str(file), "--json", environ=environ) as (server, told):
             yield Running(url=told["url"], platforms=described["url"], folder=folder, server=server, emulators=emulators)

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from msgspec.structs import replace
+from ruamel.yaml import YAML
+
+from signalpost.config import Workspace
+
 SEGMENTS = """\
 segments:
   buyers_7d: {did: Order Completed, within: 7d}
@@ -35,3 +42,13 @@ segments:
   a_tenth: {split: 10%}
 """
 """Thirty with the four tiers of the ladder and the ladder itself."""
+
+
+def rules() -> dict[str, Any]:
+    """The same as plain data."""
+    return dict(YAML(typ="safe").load(SEGMENTS)["segments"])
+
+
+def workspace(beside: Workspace, **changes: Any) -> Workspace:
+    """A workspace with them."""
+    return replace(beside, segments=rules(), **changes)

@@ -199,7 +199,7 @@ def commit(connection: Connection, made: Decision) -> None:
     if made.owners:
         connection.run_many("identifier_set", [(_text(key), person) for key, person in made.owners.items()])
     if made.people:
-        connection.run_many("person_set", [(each.id, _encode(each), made.now, next_change(each)) for each in made.people])
+        connection.run_many("person_set", [person_row(each, made.now) for each in made.people])
     move(connection, made)
     if made.orders:
         connection.run_many(
@@ -221,6 +221,11 @@ def commit(connection: Connection, made: Decision) -> None:
         take_back(connection, made, back)
     count(connection, made.now, made.counts)
     note(connection, made)
+
+
+def person_row(person: Person, now: int) -> Row:
+    """A person as `person_set` writes them."""
+    return (person.id, _encode(person), now, next_change(person))
 
 
 def next_change(person: Person) -> int | None:

@@ -1,0 +1,112 @@
+"""`bench people`: what an event costs in a store with very many people, beside the same in a store with few."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from signalpost import memberships, pipeline
+from signalpost.benchmarks import mapping, orders, segments
+from signalpost.events import Person
+from signalpost.identity import keys
+from signalpost.options import UNITS
+from signalpost.processing import BATCH, collect_rarely, now_ms, plan_of
+from signalpost.segments import live
+from signalpost.sources import Received
+from signalpost.store import batches
+from signalpost.store.database import Connection, Database
+
+ROUNDS = 4
+"""Turns of each store, so that a busy moment of the machine hits both."""
+
+
+def run(*, few: int = 10_000, many: int = 1_000_000, events: int = 20_000) -> dict[str, Any]:
+    """Microseconds an event from the journal to the outbox, with thirty segments, of people drawn at random from either store."""
+    with tempfile.TemporaryDirectory(prefix="signalpost-bench-") as folder:
+        stores = [_Store(Path(folder), people) for people in (few, many)]
+        collect_rarely()
+        spent = [0.0, 0.0]
+        for store in stores:
+            store.take(2_000)
+        for _ in range(ROUNDS):
+            for place, store in enumerate(stores):
+                spent[place] += store.take(events // ROUNDS)
+        for store in stores:
+            store.database.close()
+    cost = [each / events * 1e6 for each in spent]
+    return {
+        "bench": "people",
+        "events": events,
+        "few": few,
+        "many": many,
+        "microseconds_with_few": round(cost[0], 1),
+        "microseconds_with_many": round(cost[1], 1),
+        "ratio": round(cost[1] / cost[0], 2),
+    }
+
+
+class _Store:
+    """A database with so many people, each with a past, and a stream of events of theirs."""
+
+    def __init__(self, folder: Path, people: int) -> None:
+        workspace = segments.workspace(mapping.workspace("tiktok", "pinterest"), database=str(folder / f"{people}.db"))
+        self.database = Database(workspace.database)
+        self.plan = plan_of(self.database, workspace)
+        self.people = people
+        self.luck = random.Random(people)
+        self.numbers = iter(range(1, 10**9))
+        now = now_ms()
+        for first in range(1, people + 1, 10_000):
+            chunk = [self._known(number, now) for number in range(first, min(first + 10_000, people + 1))]
+            self.database.submit(partial(_add, people=chunk)).result()
+
+    def _known(self, number: int, now: int) -> Person:
+        at = now - self.luck.randrange(200 * UNITS["d"])
+        person = Person(
+            id=number, created_at=at, external_ids={f"cust-{number}": at}, emails={f"shopper.{number}@example.test": at}
+        )
+        for slot in self.plan.segments.slots:
+            if self.luck.random() < 0.3:
+                person = live.remember(person, slot, at)
+        return memberships.asked(person, self.plan.segments, self.plan.segments.segments, now)[0]
+
+    def take(self, events: int) -> float:
+        """Seconds to take so many events through the pipeline, of which the journal's own writing is no part."""
+        spent = 0.0
+        for body in self._bodies(events):
+            received = Received(source="web", wire="pipelines", method="POST", path="/v1/batch", body=body, received_at=now_ms())
+            self.database.submit(partial(batches.append, received=received, messages=BATCH)).result()
+            began = time.perf_counter()
+            made = self.database.look(partial(pipeline.step, plan=self.plan, now=now_ms(), most=BATCH))
+            if made is not None:
+                self.database.submit(partial(pipeline.commit, made=made)).result()
+            spent += time.perf_counter() - began
+        return spent
+
+    def _bodies(self, events: int) -> Iterator[bytes]:
+        for _ in range(events // BATCH):
+            yield orders.body(
+                [
+                    {**orders.message(next(self.numbers), now_ms()), **orders.of_person(self.luck.randrange(1, self.people + 1))}
+                    for _ in range(BATCH)
+                ]
+            )
+
+
+def _add(connection: Connection, people: list[Person]) -> None:
+    connection.run_many("person_set", [batches.person_row(each, each.created_at) for each in people])
+    connection.run_many(
+        "identifier_set",
+        [
+            (f"{kind}:{value}", person.id)
+            for person in people
+            for kind, value in keys(
+                [("user_id", next(iter(person.external_ids))), ("email", next(iter(person.emails)))], country="US"
+            )
+        ],
+    )
