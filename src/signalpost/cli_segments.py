@@ -59,10 +59,12 @@ Segment = Annotated[str, typer.Argument(help="A segment of the workspace file, a
 
 
 @application.callback(invoke_without_command=True)
-def about(context: typer.Context) -> None:
+def about(context: typer.Context, file: File = Path(config.FILE), as_json: AsJson = False) -> None:
     """Segments: who is inside, why, and who will be. Alone it lists them."""
     if context.invoked_subcommand is None:
-        list_segments()
+        list_segments(file=file, as_json=as_json)
+    elif as_json or file != Path(config.FILE):
+        raise Misuse(f"Options stand after the command: signalpost segments {context.invoked_subcommand} --config FILE --json.")
 
 
 # ---- list ------------------------------------------------------------------------------------------------------------------
@@ -279,11 +281,19 @@ def _why(move: Move) -> str:
 def _next_words(one: Explanation, zone: ZoneInfo, now: int) -> str:
     events = _either(one.events)
     other = f" {events} may change that at any time." if events else ""
+    if not events and any(not seen.name.startswith("lot in") for part in _every(one.part) for seen in part.seen):
+        other = " What is learned of the person may change that at any time."
     if one.changes_at is None:
         return f"Time alone changes nothing.{other}"
     verb = "Leaves" if one.inside else "Enters"
     at = f"{moment(one.changes_at, zone)}, in {_span(one.changes_at - now)}"
     return f"{verb} at {at}, because {one.because}.{other}"
+
+
+def _every(part: Part) -> Iterator[Part]:
+    yield part
+    for inner in part.parts:
+        yield from _every(inner)
 
 
 def _span(ms: int) -> str:

@@ -109,6 +109,9 @@ def test_the_list_counts_who_is_inside_and_who_moved(run: Run, shop: Path) -> No
     assert "cart  +1 −0 in 24 hours" in done.stdout
     shop.rename(shop.with_name("signalpost.yaml"))
     assert run("segments").stdout == done.stdout
+    assert run("segments", "--json").stdout == run("segments", "list", "--json").stdout
+    misplaced = run("segments", "--json", "list")
+    assert (misplaced.returncode, "signalpost segments list --config FILE --json" in misplaced.stderr) == (2, True)
 
 
 def test_a_changed_rule_is_not_ready(run: Run, shop: Path) -> None:
