@@ -148,6 +148,13 @@ class PlatformCustom(Protocol):
     def other(self) -> object | None: ...
 
 
+class PlatformAudience(Protocol):
+    """What `destinations.audiences.AudiencePart` is to this file."""
+
+    @property
+    def files(self) -> object | None: ...
+
+
 class Platform(Protocol):
     """What `destinations.contract.Destination` is to this file, which stands below the destinations."""
 
@@ -169,6 +176,8 @@ class Platform(Protocol):
     def limits(self) -> PlatformLimits: ...
     @property
     def purchase(self) -> str: ...
+    @property
+    def audience(self) -> PlatformAudience | None: ...
 
 
 Catalog = Mapping[str, Platform]
@@ -525,7 +534,9 @@ class _Checking:
             events=frozenset({*own, *self.derived}),
             zone=ZoneInfo(zone) if isinstance(zone, str) else UTC,
         )
-        checking.check(self.root, self.notes, known)
+        keeps = {kind: platform.audience for kind, platform in self.catalog.items() if platform.audience is not None}
+        by_file = frozenset(kind for kind, part in keeps.items() if part.files is not None)
+        checking.check(self.root, self.notes, known, frozenset(self.catalog) - keeps.keys(), by_file)
 
     def _stages(self, value: Value, stages: Any, events: Mapping[str, Any]) -> None:
         """Look at a rollout: every event is one this destination is told of, begins once, and every bound can be measured."""

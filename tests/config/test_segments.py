@@ -212,6 +212,16 @@ def test_each_mistake_has_its_line_and_sentence(more: str, line: int, said: str)
     assert len(notes) <= 2
 
 
+def test_a_tool_of_the_shop_keeps_no_audience() -> None:
+    """An audience goes to platforms of ads; a destination that only hears of segments takes none."""
+    crm = '  crm: {type: customerio, site_id: s, api_key: "${SECRET}"}\n'
+    workspace, notes = checked(crm + SEGMENT + "audiences: [{segment: vip, to: [tiktok, crm], use: target}]\n")
+    assert workspace is None
+    assert [(note.line, note.sentence) for note in notes if note.severity == "mistake"] == [
+        (13, "`crm` keeps no audiences; it hears of segments by its own `events`.")
+    ]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

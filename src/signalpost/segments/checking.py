@@ -14,18 +14,19 @@ from signalpost.segments.operands import Known, wrong_name
 from signalpost.segments.reading import leaves
 from signalpost.segments.rules import Rule
 
-BY_FILE = frozenset({"tiktok"})
-"""Platforms that take an audience's people as files."""
-
 LONGEST_TITLE = 100
 """Characters of an audience's name, so that every platform takes it."""
 
 _NAMES = "is small letters, digits, `-` and `_`, such as `cart_abandoners`"
 
 
-def check(root: Value, notes: Notes, known: Known) -> None:
-    """Note everything wrong; `known` has the events and the time zone, its segments are found here. No file makes this raise."""
-    found = _Checking(root, notes)
+def check(root: Value, notes: Notes, known: Known, without: Collection[str], by_file: Collection[str]) -> None:
+    """Note everything wrong. No file makes this raise.
+
+    `known` has the events and the time zone, its segments are found here. `without` are the types of destination that keep no
+    audiences, `by_file` those that take an audience's people as files.
+    """
+    found = _Checking(root, notes, without, by_file)
     found.names()
     known = replace(known, segments=tuple(found.made))
     found.rules(known)
@@ -33,13 +34,16 @@ def check(root: Value, notes: Notes, known: Known) -> None:
     found.value_tiers()
     found.journeys()
     found.audiences()
+    found.destinations()
     found.conditions()
 
 
 class _Checking:
-    def __init__(self, root: Value, notes: Notes) -> None:
+    def __init__(self, root: Value, notes: Notes, without: Collection[str], by_file: Collection[str]) -> None:
         self.root = root
         self.notes = notes
+        self.without = without
+        self.by_file = by_file
         self.made: dict[str, Value] = {}
         """Every segment that may be named -> where the file makes it."""
 
@@ -176,6 +180,16 @@ class _Checking:
         if value is not None and _span(value) == 0:
             self.notes.at(value, f"`{value.path}` must be longer than nothing.")
 
+    # ---- destinations
+
+    def destinations(self) -> None:
+        """The segments that one of the shop's own tools is told of are there, each once."""
+        for one in self.section("destinations").values():
+            named = _texts(one.entries.get("segments"))
+            for segment in named:
+                self._there(segment)
+            self._once(named, "stands twice in")
+
     # ---- audiences
 
     def audiences(self) -> None:
@@ -209,19 +223,21 @@ class _Checking:
                 self.notes.at(one, f"`{value.path}` wants `{one.raw}` and leaves it out: nobody would be in it.")
         self._once(unless, "stands twice in")
         to = _texts(value.entries.get("to"))
-        platforms = {name: one.find("type").text or "" for name, one in self.section("destinations").items() if one.entries}
+        there = self.section("destinations")
+        kinds = {name: one.find("type").text or "" for name, one in there.items() if one.entries}
         for one in to:
-            if one.text and one.text not in self.section("destinations"):
-                self.notes.at(one, f"There is no destination `{one.raw}`.{did_you_mean(one.text, self.section('destinations'))}")
+            if one.text and one.text not in there:
+                self.notes.at(one, f"There is no destination `{one.raw}`.{did_you_mean(one.text, there)}")
+            elif kinds.get(one.text or "") in self.without:
+                self.notes.at(one, f"`{one.raw}` keeps no audiences; it hears of segments by its own `events`.")
         self._once(to, "stands twice in")
         if "to" in value.entries and value.entries["to"].kind == "list" and not value.entries["to"].items:
             self.notes.at(value.entries["to"], f"`{value.path}.to` names no destination.")
         way = value.entries.get("way")
         if way is not None and way.text == "file":
-            without = [one.raw for one in to if platforms.get(one.text or "", "tiktok") not in BY_FILE]
-            if without:
-                names = listed(without)
-                self.notes.at(way, f"Only TikTok takes files; {names} takes changes as they come (`stream`).")
+            others = [one.raw for one in to if (one.text or "") in kinds and kinds[one.text or ""] not in self.by_file]
+            if others:
+                self.notes.at(way, f"Only TikTok takes files; {listed(others)} takes changes as they come (`stream`).")
         self._journeys_of(value)
         if "holdout" in value.entries and value.entries["holdout"].text == "100%":
             self.notes.at(value.entries["holdout"], f"With `{value.path}.holdout` of 100% nobody would be in the audience.")
