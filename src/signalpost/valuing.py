@@ -58,7 +58,11 @@ async def once(database: Database, workspace: Workspace, now: int) -> dict[str, 
     for name, each in tiers.items():
         cuts[name] = cut = bands.cut(each, sorted(values[name]), UNIT)
         moved = await database.write(partial(valuing.write, name=name, digest=bands.digest(each), cut=cut, now=now))
-        log.info("value tiers computed", tiers=name, people=cut.people, bounds=list(map(str, cut.bounds)), moved=moved)
+        told = {"tiers": name, "people": cut.people, "bounds": list(map(str, cut.bounds)), "moved": moved}
+        if cut.sentence:
+            log.warning("value tiers are not as asked for", **told, why=cut.sentence)
+        else:
+            log.info("value tiers computed", **told)
     return cuts
 
 

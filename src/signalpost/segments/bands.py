@@ -107,7 +107,7 @@ def cut(tiers: ValueTiers, ordered: Sequence[int], unit: Decimal) -> Cut:
         )
         return Cut(bounds=(), people=people, sentence=sentence)
     places = [_nearest(ordered, each) for each in shares]
-    bounds = tuple(ordered[place] * unit for place in places)
+    bounds = tuple(_plain(ordered[place] * unit) for place in places)
     sizes = tuple(after - before for before, after in pairwise((0, *places, people)))
     empty = [name for name, size in zip(tiers.names, sizes, strict=True) if not size]
     sentence = ""
@@ -117,6 +117,12 @@ def cut(tiers: ValueTiers, ordered: Sequence[int], unit: Decimal) -> Cut:
             f"{', '.join(empty)} of {people:,} people would be empty. Ask for fewer bands, or give `bounds` of your own."
         )
     return Cut(bounds=bounds, people=people, sizes=sizes, sentence=sentence)
+
+
+def _plain(bound: Decimal) -> Decimal:
+    """A bound without zeros at its end: 86.72, 300."""
+    short = bound.normalize()
+    return short.quantize(_ONE) if int(short.as_tuple().exponent) > 0 else short
 
 
 def _nearest(ordered: Sequence[int], below: Decimal) -> int:
