@@ -15,6 +15,7 @@ import typer
 from signalpost import (
     __version__,
     cli_alerts,
+    cli_audiences,
     cli_lift,
     cli_platforms,
     cli_quality,
@@ -102,4 +103,5 @@ application.command("report")(cli_report.report_week)
 application.command("lift")(cli_lift.lift_of)
 application.add_typer(cli_rollout.application, name="rollout")
 application.add_typer(cli_segments.application, name="segments")
+application.add_typer(cli_audiences.application, name="audiences")
 application.add_typer(cli_alerts.application, name="alerts")

@@ -164,8 +164,7 @@ class Crowd:
     def keys(self, destination: str, title: str = "buyers") -> dict[str, int]:
         """Identifiers by state."""
         slot = self.slots[title, destination]
-        found = self.database.look(lambda connection: store.key_figures(connection, slot))
-        return {state: keys for state, (keys, _) in found.items()}
+        return self.database.look(lambda connection: store.key_figures(connection, slot))
 
     def refusals(self, destination: str, title: str = "buyers") -> list[store.Refusal]:
         """What the platform would not take or give back."""

@@ -174,7 +174,7 @@ async def test_a_lost_audience_is_told_and_rebuilt_on_command(
     crowd = crowded(database, platforms, audience)
     crowd.want(range(1, 16))
     async with kept(database, crowd.workspace):
-        await until(crowd.settled, "the first load")
+        await until(lambda: crowd.settled() and crowd.standing(destination).held.id != "", "the first load")
         old = crowd.standing(destination).held
         if how == "lost":
             platforms.lose_audience(destination, old.id)

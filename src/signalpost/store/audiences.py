@@ -133,6 +133,11 @@ def standings(connection: Connection) -> list[Standing]:
     return [_standing(row) for row in connection.rows("audiences_standing")]
 
 
+def unmade(audience: Audience, destination: str) -> Standing:
+    """How an audience stands that nobody has looked at yet."""
+    return _standing((0, audience.title, destination, "new", "", None, None, "", *[None] * 4, "", "", 0, "", "{}", None))
+
+
 def _standing(row: Row) -> Standing:
     return Standing(
         slot=row[0],
@@ -418,9 +423,14 @@ def figures(connection: Connection) -> dict[int, Figures]:
     }
 
 
-def key_figures(connection: Connection, slot: int) -> dict[str, tuple[int, int]]:
-    """State -> (identifiers with the people who have them, people)."""
-    return {state: (int(keys), int(people)) for state, keys, people in connection.rows("audience_key_figures", slot)}
+def key_figures(connection: Connection, slot: int) -> dict[str, int]:
+    """State -> identifiers; one that several people have counts once."""
+    return {state: int(keys) for state, keys in connection.rows("audience_key_figures", slot)}
+
+
+def reachable(connection: Connection, slot: int) -> int:
+    """How many people the platform holds by at least one identifier."""
+    return int(connection.rows("audience_reachable", slot)[0][0])
 
 
 class Refusal(Struct, frozen=True):

@@ -139,7 +139,7 @@ SELECT audience, sum(wanted), sum(CASE WHEN wanted = 1 AND stale = 0 THEN 1 ELSE
 FROM audience_people GROUP BY audience
 
 -- name: audience_key_figures
-SELECT state, count(*), count(DISTINCT person) FROM audience_keys WHERE audience = ? GROUP BY state
+SELECT state, count(DISTINCT key) FROM audience_keys WHERE audience = ? GROUP BY state
 
 -- name: audience_reachable (people with an identifier at the platform)
 SELECT count(DISTINCT person) FROM audience_keys WHERE audience = ? AND state = 'there'
