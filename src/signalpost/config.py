@@ -153,6 +153,8 @@ class PlatformAudience(Protocol):
 
     @property
     def files(self) -> object | None: ...
+    @property
+    def needs(self) -> Callable[[Mapping[str, str]], str]: ...
 
 
 class Platform(Protocol):
@@ -357,7 +359,10 @@ class _Checking:
         self._test_codes(test=fields["environment"] == "test")
         self._currency(fields["currency"])
         built = build(Workspace, fields)
-        return built if isinstance(built, Workspace) else None
+        if not isinstance(built, Workspace):
+            return None
+        self._audience_accounts(built)
+        return built
 
     def _source(self, value: Value) -> Any:
         if value.kind != "mapping":
@@ -537,6 +542,19 @@ class _Checking:
         keeps = {kind: platform.audience for kind, platform in self.catalog.items() if platform.audience is not None}
         by_file = frozenset(kind for kind, part in keeps.items() if part.files is not None)
         checking.check(self.root, self.notes, known, frozenset(self.catalog) - keeps.keys(), by_file)
+
+    def _audience_accounts(self, workspace: Workspace) -> None:
+        """Conversions flow without what audiences need, so this is a warning, once for each destination."""
+        told: set[str] = set()
+        for audience in workspace.audiences:
+            for name in (one for one in audience.to if one in workspace.destinations and one not in told):
+                told.add(name)
+                chosen = workspace.destinations[name]
+                part = self.catalog[chosen.type].audience
+                missing = part.needs(chosen.settings) if part is not None else ""
+                if missing:
+                    value = self.root.find("destinations", name)
+                    self.notes.within(value, f"Audiences cannot be kept at `{name}` yet. {missing}", warning=True)
 
     def _stages(self, value: Value, stages: Any, events: Mapping[str, Any]) -> None:
         """Look at a rollout: every event is one this destination is told of, begins once, and every bound can be measured."""

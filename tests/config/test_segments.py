@@ -222,6 +222,17 @@ def test_a_tool_of_the_shop_keeps_no_audience() -> None:
     ]
 
 
+def test_what_an_account_lacks_for_audiences_is_a_warning() -> None:
+    """A destination whose account cannot keep audiences yet is told once, at its line, with the option that is missing."""
+    text = SEGMENT + "audiences: [{segment: vip, to: tiktok, use: seed}, {segment: lapsed, to: [pinterest, tiktok], use: seed}]\n"
+    workspace, notes = checked(text)
+    assert workspace is not None
+    [note] = [note for note in notes if "cannot be kept" in note.sentence]
+    assert (note.line, note.severity, "`advertiser`" in note.sentence) == (9, "warning", True)
+    _, others = config.check((HEAD + text).replace("pixel: p1,", "pixel: p1, advertiser: '7',"), ENVIRON, CATALOG)
+    assert not any("cannot be kept" in note.sentence for note in others)
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
