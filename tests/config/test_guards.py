@@ -35,7 +35,7 @@ segments:
 journeys:
   recovery: {starts: Checkout Started, ends: [Order Completed], after: 24h, steps: [{at: 1h}, {at: 20h, offer: 10%}]}
 audiences:
-  - {segment: cart_reminder, to: pinterest, use: target, while_in: {recovery: none}, ad_groups: ["2680000000001"]}
+  - {segment: cart_reminder, to: pinterest, use: target, while_in: {recovery: 6h}, ad_groups: ["2680000000001"]}
   - {segment: cart_offer, to: pinterest, use: target, offer: true, ad_groups: ["2680000000001"]}
   - {segment: recent, to: pinterest, use: suppress, ad_groups: ["2680000000001"]}
 """

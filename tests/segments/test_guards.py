@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from signalpost.options import Audience, Journey, Step, Workspace
 from signalpost.segments import guards
@@ -154,6 +155,18 @@ def test_the_end_of_a_journey_ends_the_ads() -> None:
     found = told(SUPPRESS, target("welcomed", while_in={"welcome": "3d"}), journeys=journeys)
     assert [guard.kind for guard in found] == ["stays_after_exit"]
     assert "`Trial Started`" in found[0].sentence
+
+
+def test_audiences_nobody_can_be_in() -> None:
+    """A window that ends before `while_in` lets anybody in, and one that `unless` empties, are told, and nothing else of them."""
+    short = target("abandoned", while_in={"cart": "none"})
+    [found] = told(SUPPRESS, short, journeys={"cart": replace(CART, after="3d")})
+    assert (found.kind, found.option, found.subject) == ("nobody", "while_in", "abandoned and cart")
+    assert kinds(SUPPRESS, short, journeys={"cart": replace(CART, after="12h")}) == []
+    left = replace(CART, after="3d", ends=("Email Clicked",))
+    assert kinds(SUPPRESS, short, journeys={"cart": left}) == [], "whoever left early may be in"
+    [found] = told(SUPPRESS, target("hasty", unless=("recent_buyers",)))
+    assert (found.kind, found.option) == ("nobody", "unless")
 
 
 def test_audiences_nobody_uses() -> None:

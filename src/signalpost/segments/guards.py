@@ -28,10 +28,11 @@ Kind = Literal[
     "beside_journey",
     "stays_after_exit",
     "early_offer",
+    "nobody",
     "no_ad_group",
 ]
 
-JOURNEYS: frozenset[Kind] = frozenset({"outlives_journey", "beside_journey", "stays_after_exit", "early_offer"})
+JOURNEYS: frozenset[Kind] = frozenset({"outlives_journey", "beside_journey", "stays_after_exit", "early_offer", "nobody"})
 """Guards that hold a paid window against an owned journey."""
 
 INTENT = (
@@ -297,6 +298,15 @@ def _beside(each: Paid, name: str, journey: Journey) -> Iterator[Guard]:
     audience, title, after = each.audience, each.audience.title, duration(journey.after)
     found = reach.ages(each.rule, each.rules, journey.starts)
     spans = _beside_those_in(audience, name, after, found)
+    if not spans and found.may and not any(each.inside_after(event, once=journey.starts) for event in journey.ends):
+        yield each.guard(
+            "nobody",
+            "while_in",
+            f"Nobody is ever in `{title}`: `while_in` leaves people out until they have left `{name}` after {spelt(after)}, and "
+            f"its window ends at {spelt(found.may[-1][1])}.",
+            f"Lengthen the window beyond {spelt(after)}, or say in `while_in` how long ads and messages may run together.",
+            f"{title} and {name}",
+        )
     if not spans:
         return
     subject, start, end = f"{title} and {name}", spans[0][0], spans[-1][1]
@@ -364,7 +374,22 @@ def _listed(words: Iterator[str]) -> str:
     return every[0] if len(every) == 1 else f"{', '.join(every[:-1])} and {every[-1]}"
 
 
-# ---- what nobody uses --------------------------------------------------------------------------------------------------------
+# ---- audiences without people, audiences without use ---------------------------------------------------------------------------
+
+
+def nobody(each: Paid, _: Workspace) -> Iterator[Guard]:
+    """Audiences whose own rule and `unless` leave nobody."""
+    for event in sorted(each.wants):
+        found = reach.ages(each.rule, each.rules, event)
+        if not found.may and found.without is False:
+            yield each.guard(
+                "nobody",
+                "unless" if each.audience.unless else "segment",
+                f"Nobody is ever in `{each.audience.title}`: at every time after `{event}` its own rule or `unless` leaves people "
+                "out.",
+                "Look which of them was meant: both cannot be.",
+            )
+            return
 
 
 def ad_groups(each: Paid, _: Workspace) -> Iterator[Guard]:
@@ -380,4 +405,11 @@ def ad_groups(each: Paid, _: Workspace) -> Iterator[Guard]:
     )
 
 
-RULES: tuple[Callable[[Paid, Workspace], Iterator[Guard]], ...] = (suppression, refunded_seed, cooldown, journeys, ad_groups)
+RULES: tuple[Callable[[Paid, Workspace], Iterator[Guard]], ...] = (
+    nobody,
+    suppression,
+    refunded_seed,
+    cooldown,
+    journeys,
+    ad_groups,
+)
