@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import accumulate, pairwise
+from pathlib import Path
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.lift.populations import DAY, arms, audience, drawn
 
 from signalpost import lift
+from signalpost.cli_lift import lines
 from signalpost.lift import Lift, intervals
 from signalpost.store.lift import Counted
 
@@ -199,3 +202,14 @@ def test_a_forecast_is_no_figure() -> None:
     rounded = [lift._rounded(number) for number in (0.2, 3, 12, 99.5, 101, 4_310, 1_234_567)]
     assert rounded == ["1", "3", "12", "100", "110", "4,400", "1,300,000"]
     assert all(int(one.replace(",", "")) <= int(two.replace(",", "")) for one, two in pairwise(rounded))
+
+
+def test_the_example_of_the_page_is_what_is_printed() -> None:
+    """docs/how-to/lift.md shows the very lines that the command prints of such arms."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "lift.md").read_text("utf-8")
+    shown = page.split("```text\n")[1].split("```")[0]
+    counted = arms((6_500, 90_000), (500, 10_000))
+    counted.begin = 1_792_627_200_000
+    counted.end = counted.begin + 30 * DAY
+    printed = [line.plain.rstrip() for line in lines(verdict(counted), ZoneInfo("UTC"))]
+    assert "\n".join(printed) + "\n" == shown
