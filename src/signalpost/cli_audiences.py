@@ -326,10 +326,10 @@ def _lines(each: Listed, zone: ZoneInfo, now: int) -> Iterator[Text]:
     )
     waits = ""
     if each.pending:
-        since = "" if each.oldest is None else f", the first since {span(max(0, now - each.oldest))}"
+        since = "" if each.oldest is None else f", the first for {span(max(0, now - each.oldest))}"
         urgent = f" ({each.urgent:,} of them moved by a purchase, a refund or a wish)" if each.urgent else ""
-        waits = f"; {each.pending:,} changes wait{urgent}{since}"
-    yield Text(f"  wanted {each.wanted:,}, of whom the platform has taken {each.acknowledged:,}{waits}.")
+        waits = f"; waiting {each.pending:,}{urgent}{since}"
+    yield Text(f"  wanted {each.wanted:,}, taken by the platform {each.acknowledged:,}{waits}.")
     if each.state != "removed":
         yield _size(each, zone)
     if each.sentence:
