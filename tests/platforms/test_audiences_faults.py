@@ -209,7 +209,7 @@ def test_not_everybody_has_an_account() -> None:
 
 def test_a_person_costs_little_memory() -> None:
     """An identifier in an audience takes less than 200 bytes, with its share of the set and of what changed it."""
-    members, accounts, number = Members(keep=1000), Accounts(1.0, 0), 50_000
+    members, accounts, number = Members(1000, NOW), Accounts(1.0, 0), 50_000
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for begin in range(0, number, 1000):
@@ -227,7 +227,7 @@ def test_a_person_costs_little_memory() -> None:
 )
 def test_a_size_is_never_from_the_future(changes: list[tuple[bool, set[int], int]], delay: int) -> None:
     """The size told was the true size at some moment not later than now, and is the true one once nothing changes for a while."""
-    members, accounts, now = Members(keep=10), Accounts(1.0, delay), 0
+    members, accounts, now = Members(10, delay), Accounts(1.0, delay), 0
     true_sizes: set[int | None] = {None, 0}
     for adding, numbers, pause in changes:
         keys = [hashlib.sha256(b"%d" % each).digest() for each in numbers]

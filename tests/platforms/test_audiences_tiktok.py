@@ -16,6 +16,7 @@ from signalpost.platforms.tiktok_audiences import endpoints
 
 ADVERTISER = Settings().tiktok_advertiser_id
 GROUPS = Settings().tiktok_ad_groups
+NOW = 1_795_305_600
 DAY = 86_400_000
 
 
@@ -252,11 +253,13 @@ def test_making_and_deleting_a_segment(platforms: Client) -> None:
     assert code(platforms.tiktok(url, delete))[1].startswith("delete_audience_id: Missing")
     assert code(platforms.tiktok(url, delete | {"delete_audience_id": "7"}))[0] == 40007
     audience = make(platforms)
+    data(mapping(platforms, users(audience, "a")))
     assert data(platforms.tiktok(url, delete | {"delete_audience_id": audience})) == {"audience_id": audience}
     assert code(platforms.tiktok(url, delete | {"delete_audience_id": audience}))[0] == 40007
     assert code(mapping(platforms, users(audience, "a")))[0] == 40007
     assert platforms.audiences("tiktok") == []
-    assert [each["id"] for each in platforms.audiences("tiktok", gone="true")] == [audience]
+    [told] = platforms.audiences("tiktok", gone="true")
+    assert (told["id"], told["gone_at"], told["matched"]) == (audience, NOW * 1000, 0)
 
 
 def test_credentials_decide_first(platforms: Client) -> None:
@@ -304,6 +307,11 @@ def test_size_and_validity_come_late(platforms: Client) -> None:
     told = details(platforms, audience)
     assert (told["is_valid"], told["cover_num"]) == (False, 999)
     assert "too small: at least 1000" in told["msg"]
+
+
+def test_an_empty_audience_is_too_small(platforms: Client) -> None:
+    """Nobody is a size too: once computed, an audience without people is too small."""
+    assert "too small" in details(platforms, make(platforms))["msg"]
 
 
 def test_changes_during_a_computation_do_not_put_it_off(platforms: Client) -> None:

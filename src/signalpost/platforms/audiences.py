@@ -65,16 +65,16 @@ class Accounts:
 
 
 class Members:
-    """Who is in an audience: sets of identifiers by kind, and the last `keep` changes."""
+    """Who is in an audience: sets of identifiers by kind, and the last `keep` changes; `due`, when its size is first told."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, due: int) -> None:
         self.of: dict[str, set[bytes]] = {}
         self.changes: deque[Change] = deque(maxlen=keep)
         self.requests: Counter[str] = Counter()
         self.added = 0
         self.removed = 0
         self.size: int | None = None
-        self._due: int | None = None
+        self._due: int | None = due
         # What `matched` last found, and the state of things it found it in.
         self._matched: tuple[tuple[int, int], int] = ((-1, -1), 0)
 
@@ -117,6 +117,11 @@ class Members:
         if self._matched[0] != state:
             self._matched = (state, accounts.count(self.of))
         return self._matched[1]
+
+    def clear(self) -> None:
+        """Lose everybody: the audience is gone."""
+        self.of = {}
+        self._matched = ((-1, -1), 0)
 
     @property
     def total(self) -> int:

@@ -215,7 +215,8 @@ class PinterestAudiences:
             raise Refusal(400, INVALID[1], 'Invalid request: "name" is empty', "name")
         keys = self._records(body["records"])
         now = self._clock.now()
-        one = List(str(self._next_list), path["ad_account_id"], body["name"], now, now, Members(self.settings.keep))
+        members = Members(self.settings.keep, now + self.accounts.delay_ms)
+        one = List(str(self._next_list), path["ad_account_id"], body["name"], now, now, members)
         self._next_list += 1
         self.lists[one.id] = one
         self._take(one, "add", keys)
@@ -491,7 +492,7 @@ class PinterestAudiences:
             audience.gone_at = now
         if one is not None:
             one.gone_at = now
-            one.members.of.clear()
+            one.members.clear()
         return audience is not None or one is not None
 
     def summary(self, one: List, *, changes: bool = False) -> dict[str, Any]:

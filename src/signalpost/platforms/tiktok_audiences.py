@@ -488,7 +488,8 @@ class TikTokAudiences:
         if sum(each.owner == advertiser and each.gone_at is None for each in self.audiences.values()) >= MOST_AUDIENCES:
             raise Refusal(BAD_PARAMETER, f"advertiser_id: At most {MOST_AUDIENCES} audiences are allowed.")
         now = self._clock.now()
-        audience = Audience(str(self._next), advertiser, name, kind, calculate_type, now, now, Members(self.settings.keep))
+        members = Members(self.settings.keep, now + self.accounts.delay_ms)
+        audience = Audience(str(self._next), advertiser, name, kind, calculate_type, now, now, members)
         self._next += 1
         self.audiences[audience.id] = audience
         return audience
@@ -518,7 +519,7 @@ class TikTokAudiences:
         """Delete an audience, whoever uses it."""
         audience.gone_at = self._clock.now()
         audience.used.clear()
-        audience.members.of.clear()
+        audience.members.clear()
 
     def _valid(self, audience: Audience) -> tuple[bool, str]:
         """Return whether ads can use an audience, and TikTok's word on it. Doubt: the sentences are ours."""
