@@ -385,8 +385,8 @@ def nobody(each: Paid, _: Workspace) -> Iterator[Guard]:
             yield each.guard(
                 "nobody",
                 "unless" if each.audience.unless else "segment",
-                f"Nobody is ever in `{each.audience.title}`: at every time after `{event}` its own rule or `unless` leaves people "
-                "out.",
+                f"Nobody is ever in `{each.audience.title}`: at every time after `{event}` its own rule or `unless` leaves "
+                "people out.",
                 "Look which of them was meant: both cannot be.",
             )
             return
