@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from signalpost.destinations import CATALOG
-from signalpost.destinations.contract import Destination
+from signalpost.destinations.contract import Custom, Destination, Response
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference" / "destinations"
@@ -32,9 +32,13 @@ HASHED = (
 )
 EVERYTHING_ELSE = (
     "Everything else is read by its HTTP status: 429, 408 and 5xx are tried again; 401, 403 and 404 hold the destination "
-    "until a person acts, and keep the signals; other 4xx halve the batch until the bad event stands alone. An unreadable "
-    "2xx is tried again with the same event ids, because the platform may have taken the events."
+    "until a person acts, and keep the signals; other 4xx halve the batch until the bad event stands alone."
 )
+OWN_FIELDS = (
+    "`properties` of the destination fills fields of `{parent}` from a path in the event, such as "
+    "`predicted_ltv: properties.ltv`. "
+)
+UNREADABLE = " An unreadable 2xx is tried again with the same event ids, because the platform may have taken the events."
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -92,10 +96,7 @@ def page(platform: Destination) -> str:
         *table(["field", "hashed", "what it is"], [row for field in platform.fields for row in field_rows(field)]),
         "## Fields of your own",
         "",
-        f"`properties` of the destination fills fields of `{platform.custom.parent}` from a path in the event, such as "
-        "`predicted_ltv: properties.ltv`. It may fill "
-        + ", ".join(f"`{name}`" for name in platform.custom.fields)
-        + ("; any other name is sent as it is." if platform.custom.other else "; the platform refuses any other name."),
+        OWN_FIELDS.format(parent=platform.custom.parent) + may_fill(platform.custom),
         "",
         "## Who is recognised",
         "",
@@ -117,13 +118,13 @@ def page(platform: Destination) -> str:
         "",
         "## Answers",
         "",
-        "HTTP 200 is not acceptance. What each code in the answer means:",
+        ("HTTP 200 is not acceptance. " if platform.advertising else "") + "What each code in the answer means:",
         "",
         *table(
             ["code", "what Signalpost does", "meaning"],
             code_rows(importlib.import_module(f"signalpost.destinations.{platform.name}")),
         ),
-        EVERYTHING_ELSE,
+        EVERYTHING_ELSE + (UNREADABLE if tries_unreadable_again(platform) else ""),
         "",
         platform.answer_says,
         "",
@@ -136,6 +137,21 @@ def page(platform: Destination) -> str:
         *case_lines(platform.name),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def may_fill(custom: Custom) -> str:
+    """Which names `properties` may fill."""
+    names = ", ".join(f"`{name}`" for name in custom.fields)
+    if not names:
+        return "It may fill any name."
+    return f"It may fill {names}" + (
+        "; any other name is sent as it is." if custom.other else "; the platform refuses any other name."
+    )
+
+
+def tries_unreadable_again(platform: Destination) -> bool:
+    """Whether a 2xx must also say something."""
+    return platform.outcomes(Response(status=200, headers={}, body=b"<html>"), 1)[0].kind == "retry"
 
 
 def view_lines(platform: Destination) -> list[str]:

@@ -375,7 +375,9 @@ class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Destination(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configured account on a platform; the platform's own options stand beside these."""
 
-    type: Annotated[str, Meta(description="The platform: `tiktok` or `pinterest`.")]
+    type: Annotated[
+        str, Meta(description="The platform: `tiktok` or `pinterest`; or a tool of the shop's own: `customerio` or `webhook`.")
+    ]
     settings: dict[str, str] = {}
     """The platform's own options (pixel, access_token, ...): in the file they stand beside the others."""
     events: Annotated[
@@ -403,6 +405,10 @@ class Destination(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     linger: Annotated[Duration, Meta(description="How long a batch waits for company.")] = "100ms"
     connections: Annotated[int, Meta(ge=1, le=64, description="Requests in flight at once.")] = 4
     oldest: Annotated[Duration | None, Meta(description="Withhold events older than this (at most the platform's limit).")] = None
+    segments: Annotated[
+        tuple[str, ...] | None,
+        Meta(description="Segments whose coming and going one of the shop's own tools is told of; without it all of them."),
+    ] = None
     properties: Annotated[dict[str, EventPath], Meta(description="Extra properties: platform field -> path in the event.")] = {}
     pixel: Annotated[
         Pixel | None,

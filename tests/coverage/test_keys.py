@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from signalpost import coverage, mapping, normalize
 from signalpost.config import Destination
 from signalpost.coverage import KEYS, READS
-from signalpost.destinations import CATALOG
+from signalpost.destinations import CATALOG, PLATFORMS
 from signalpost.events import Event, Order, Person, Signal
 
 NOW = 1_700_000_000_000
@@ -105,7 +105,7 @@ def test_no_match_key_of_a_platform_is_forgotten() -> None:
 
 
 masks = st.dictionaries(st.integers(0, (1 << len(KEYS)) - 1), st.integers(1, 1_000), max_size=20)
-platforms = st.sampled_from([None, *CATALOG])
+platforms = st.sampled_from([None, *PLATFORMS])
 
 
 @given(masks, platforms)

@@ -35,7 +35,9 @@ def _complaints(platform: str, event: dict[str, Any]) -> list[str]:
         found = [str(error.message) for error in _PINTEREST.iter_errors({"data": [event]})]
         required = {"event_name", "action_source", "event_time", "event_id", "user_data"}
         return found + [f"{name} is missing" for name in required - event.keys()]
-    return [str(error.message) for error in _TIKTOK.iter_errors(event)]
+    if platform == "tiktok":
+        return [str(error.message) for error in _TIKTOK.iter_errors(event)]
+    return []  # the shop's own tools: what Customer.io takes of a person's event is any object
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalpost.destinations import CATALOG
+from signalpost.destinations import PLATFORMS
 from signalpost.doubles import (
     ADVICE,
     HOUR,
@@ -93,7 +93,7 @@ def test_what_no_page_publishes_is_unknown(ours: ServerSide, theirs: PixelSide) 
 
 def test_every_platform_and_every_cause_is_covered() -> None:
     """Each destination type has its published rules, each cause its advice."""
-    assert set(PUBLISHED) == set(CATALOG)
+    assert set(PUBLISHED) == set(PLATFORMS)
     assert set(ADVICE) == set(get_args(Why))
 
 

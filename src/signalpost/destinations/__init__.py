@@ -18,4 +18,7 @@ def _catalog() -> dict[str, Destination]:
 
 
 CATALOG: dict[str, Destination] = _catalog()
-"""Name -> the platform as declared."""
+"""Name -> the destination as declared."""
+
+PLATFORMS: dict[str, Destination] = {name: declared for name, declared in CATALOG.items() if declared.advertising}
+"""Those that are platforms of ads; the others are the shop's own tools."""

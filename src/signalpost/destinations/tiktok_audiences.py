@@ -21,6 +21,7 @@ from signalpost.destinations.answers import audience_by_status, audience_refused
 from signalpost.destinations.audiences import Account, Answer, AudiencePart, Batch, Files, Held, Made, Seen, Use
 from signalpost.destinations.contract import Request, Response
 from signalpost.destinations.tiktok_codes import BLOCKS, RETRIES, TROUBLES
+from signalpost.normalize import sha256
 
 SCHEMA: Final = {"email": "EMAIL_SHA256", "phone": "PHONE_SHA256", "idfa": "IDFA_SHA256", "gaid": "AAID_SHA256"}
 """The name of a match key -> what TikTok calls it in `id_schema`."""
@@ -37,8 +38,8 @@ BATCH: Final = 1_000
 FILE_ROWS: Final = 200_000
 """Rows of at most 197 bytes: 39 MB. TikTok's limits are 250 MB in the portal and 50 MB in older pages."""
 
-LONGEST_TITLE: Final = 67
-"""`/segment/audience/` cuts a name of more than 70 characters to 67 and dots."""
+LONGEST_TITLE: Final = 70
+"""`/segment/audience/` cuts a longer name to 67 characters and dots."""
 
 # ---------------------------------------------------------------------------------------------- people
 
@@ -119,9 +120,14 @@ def _get(account: Account, path: str, query: Mapping[str, str]) -> Request:
     )
 
 
+def _short(title: str) -> str:
+    """A title as TikTok keeps it; a long one ends in a digest instead of TikTok's dots, so that no two become one."""
+    return title if len(title) <= LONGEST_TITLE else f"{title[:61]} {sha256(title)[:8]}"
+
+
 def make(account: Account, title: str, held: Held, first: Batch | None) -> Request:  # noqa: ARG001
     """`/segment/audience/`: an audience without people."""
-    body = {"advertiser_id": account.settings["advertiser"], "action": "create", "custom_audience_name": title[:LONGEST_TITLE]}
+    body = {"advertiser_id": account.settings["advertiser"], "action": "create", "custom_audience_name": _short(title)}
     return _post(account, "segment/audience/", body)
 
 
@@ -191,7 +197,7 @@ def make_of_files(account: Account, title: str, paths: Sequence[str]) -> Request
         "dmp/custom_audience/create/",
         {
             "advertiser_id": account.settings["advertiser"],
-            "custom_audience_name": title[:LONGEST_TITLE],
+            "custom_audience_name": _short(title),
             "calculate_type": KIND_OF_FILE,
             "file_paths": list(paths),
         },
@@ -373,7 +379,7 @@ def find(account: Account, title: str) -> Generator[Request, Response, Held | An
     rows = yield from _pages(account, "dmp/custom_audience/list/", {"advertiser_id": account.settings["advertiser"]})
     if isinstance(rows, Answer):
         return rows
-    ours = [row for row in rows if row.get("name") == title[:LONGEST_TITLE] and row.get("is_creator") is not False]
+    ours = [row for row in rows if row.get("name") == _short(title) and row.get("is_creator") is not False]
     return Held(id=max((_id(row.get("audience_id")) for row in ours), key=lambda found: (len(found), found), default=""))
 
 

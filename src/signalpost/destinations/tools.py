@@ -41,6 +41,15 @@ def time(signal: Signal) -> str:
     return moment(min(signal.event.time, signal.event.received_at)) or "1970-01-01T00:00:00.000Z"
 
 
+def filled(value: Any) -> Any:
+    """A value of an event without all that is empty in it: nulls, blank texts, lists and objects of nothing; None if all is."""
+    if isinstance(value, dict):
+        return {name: clean for name, part in value.items() if (clean := filled(part)) is not None} or None
+    if isinstance(value, list):
+        return [clean for part in value if (clean := filled(part)) is not None] or None
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 def products(signal: Signal) -> list[dict[str, Any]] | None:
     """The order's products, one object each, without returns and discount lines."""
     rows = [

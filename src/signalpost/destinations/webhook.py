@@ -55,8 +55,11 @@ def person(signal: Signal) -> dict[str, Any] | None:
 
 
 def properties(signal: Signal) -> dict[str, Any] | None:
-    """The event's properties as they came."""
-    return signal.event.properties or None
+    """The event's properties as they came, without what is empty; those of a membership have fields of their own."""
+    if signal.name in tools.MEMBERSHIP:
+        return None
+    found: dict[str, Any] | None = tools.filled(signal.event.properties)
+    return found
 
 
 def _time_said(name: str) -> Any:
@@ -88,7 +91,7 @@ FIELDS: Final = (
     Field(path="data.value", read=readers.value(), doc="The order value under the workspace's one definition."),
     Field(path="data.currency", read=readers.currency(), doc="The order's currency."),
     Field(path="data.products", read=tools.products, doc="The order's products."),
-    Field(path="data.properties", read=properties, doc="The event's properties as the source sent them."),
+    Field(path="data.properties", read=properties, doc="The event's properties as the source sent them, without what is empty."),
 )
 
 
