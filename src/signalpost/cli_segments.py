@@ -457,7 +457,8 @@ def prove_tiers(file: File = Path(config.FILE), as_json: AsJson = False) -> None
     """Prove that nobody is in two segments of a declared set, and that none falls between them; exit code 1 if somebody does."""
     workspace = workspace_at(file)
     segments = catalog.of(workspace)
-    found = {name: tiers.prove(segments.rules, each.of, each.covering) for name, each in segments.tiers.items()}
+    derived = tiers.made_of(workspace)
+    found = {name: tiers.prove(segments.rules, each.of, each.covering, derived=derived) for name, each in segments.tiers.items()}
     if as_json:
         names = ("of", "covering", "holds", "way", "people", "sentence", "advice")
         say_json([{"tiers": name} | {key: getattr(proof, key) for key in names} for name, proof in found.items()])
@@ -616,13 +617,13 @@ def export(
 
 def _rule(text: str, workspace: Workspace) -> Rule:
     """A rule given as YAML; raise `Misuse` with every mistake."""
+    if ":" not in text:
+        _there(catalog.of(workspace), text)
     notes = Notes("RULE")
     value = parse(text, {}, notes)
     read = None if value is None else reading.read(value, notes, catalog.knows(workspace))
     if read is None:
-        plain = value is not None and value.kind == "scalar"
-        names = f"The workspace has no segment `{text}`.{did_you_mean(text, catalog.of(workspace).shown)}"
-        raise Misuse(names if plain else "\n".join(each.sentence for each in notes.found) or "The rule says nothing.")
+        raise Misuse("\n".join(each.sentence for each in notes.found) or "The rule says nothing.")
     return read
 
 

@@ -261,6 +261,22 @@ def test_what_holds_and_what_does_not(of: dict[str, Rule], covering: str | None,
         assert (proof.holds, proof.way) == (True, "proved"), proof.sentence
 
 
+def test_a_derived_event_happens_with_the_one_it_is_made_of() -> None:
+    """Nobody made a second purchase without ever ordering, and nobody made one lately whose last order was long ago."""
+    of: dict[str, Rule] = {
+        "new": Not(part=Happened(event=ORDER)),
+        "again": Happened(event="Second Purchase"),
+        "long_ago": Age(event=ORDER, low=90 * DAY),
+        "again_lately": Happened(event="Second Purchase", within=30 * DAY),
+    }
+    derived = {"Second Purchase": ORDER}
+    for names in (("new", "again"), ("long_ago", "again_lately")):
+        assert not tiers.prove(of, names).holds
+        proof = tiers.prove(of, names, derived=derived)
+        assert (proof.holds, proof.way) == (True, "proved")
+    assert not tiers.prove(of, ("long_ago", "again"), derived=derived).holds
+
+
 def test_what_cannot_be_gone_through_is_sampled_and_says_so() -> None:
     """Where there are more kinds of people than can be looked at, the sentence does not say that it is proved."""
     events = [f"Event {letter}" for letter in "abcdefgh"]

@@ -6,7 +6,8 @@ between two thresholds as there are times, so that every order of theirs occurs,
 people differ; the product of all axes is everybody (`Kinds.whole`), unless some question cannot be cut into kinds (parts of
 texts, rates that depend on one another) or there are too many: then what is here is a sample.
 
-Two things are taken as the flow makes them: a trait has one value, and an order that is known was told by `Order Completed`.
+Some things are taken as the flow makes them: a trait has one value, an order that is known was told by `Order Completed`, and a
+derived event happens together with the one it is made of.
 """
 
 from __future__ import annotations
@@ -170,12 +171,13 @@ def of(
     now: int,
     *,
     bands: Mapping[str, Mapping[str, str]] | None = None,
+    derived: Mapping[str, str] | None = None,
     fine: bool = True,
 ) -> Kinds:
     """Everybody that these rules can tell apart; `named` are the segments they may name. With `fine`, also beside each bound.
 
     `Band` must not occur in them, but `band_trait` in its place; `bands` are those traits with their values and the words for
-    them.
+    them. `derived` events only happen together with the one they are made of.
     """
     leaves = [leaf for rule in rules for leaf in live.leaves(rule, named)]
     asked = [asks for leaf in leaves if isinstance(leaf, Trait) for asks in asks_of(conditions.compile(leaf.when).expression)]
@@ -185,13 +187,14 @@ def of(
     for moment in moments:
         cuts: list[Cut] = []
         ordered: list[int] = []
-        for events in _groups(leaves):
+        pairs = _compared(leaves, derived or {})
+        for events in _groups(leaves, pairs):
             linked = ORDERED in events and any(asks.path in live.ORDER_PATHS or _banded(asks.path, bands) for asks in asked)
             slots = {event: _slots_of(event, leaves) for event in events}
             bounds = set().union(*(_leaf_bounds(leaf, moment) for leaf in leaves if _event_of(leaf) in slots))
             bounds |= _fact_bounds(asked, moment) if linked else set()
             many = {event: sum(slot.newest + slot.oldest for slot in own) for event, own in slots.items()}
-            marks = {leaf.since for leaf in leaves if isinstance(leaf, Happened) and leaf.since in slots}
+            marks = {start for _, start in pairs if start in slots}
             mark = next(iter(marks)) if len(marks) == 1 and not linked else None
             if mark is not None and many[mark] == 1:
                 # All are compared with one time: before it, at it, after it.
@@ -202,7 +205,7 @@ def of(
                 grid = points(bounds, (sum(many.values()) if marks else 1) + 2 * linked, fine=fine)
                 ages = dict.fromkeys(slots, grid)
             ordered = grid if linked else ordered
-            cuts.append(_past(slots, many, ages, moment, linked=linked))
+            cuts.append(_past(slots, many, ages, derived or {}, moment, linked=linked))
         traits = [asks for asks in asked if not _banded(asks.path, bands)]
         cuts += [*_givens(traits, moment), *_bands(asked, bands), *_orders(asked, moment, ordered), *_keys(asked), *_lots(leaves)]
         whole = whole and all(complete for _, complete in cuts)
@@ -304,15 +307,22 @@ def _moments(spans: set[int], dates: set[int], now: int) -> tuple[tuple[int, ...
 # ---- what happened to a person -----------------------------------------------------------------------------------------------
 
 
-def _groups(leaves: Sequence[Rule]) -> list[list[str]]:
+def _compared(leaves: Sequence[Rule], derived: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Pairs of events whose times are compared with one another: each with the one that it is compared with."""
+    events = {leaf.event for leaf in leaves if isinstance(leaf, (Happened, Age))}
+    pairs = {(leaf.event, leaf.since) for leaf in leaves if isinstance(leaf, Happened) and leaf.since is not None}
+    events |= {start for _, start in pairs}
+    return pairs | {(event, start) for event, start in derived.items() if event in events and start in events}
+
+
+def _groups(leaves: Sequence[Rule], pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
     """The events, those together whose times are compared with one another."""
     events = {leaf.event: None for leaf in leaves if isinstance(leaf, (Happened, Age))}
     events |= {leaf.since: None for leaf in leaves if isinstance(leaf, Happened) and leaf.since is not None}
     heads = {event: event for event in events}
-    for leaf in leaves:
-        if isinstance(leaf, Happened) and leaf.since is not None:
-            one, other = heads[leaf.event], heads[leaf.since]
-            heads = {event: one if head == other else head for event, head in heads.items()}
+    for pair in pairs:
+        one, other = (heads[event] for event in pair)
+        heads = {event: one if head == other else head for event, head in heads.items()}
     return [[event for event in events if heads[event] == head] for head in dict.fromkeys(heads.values())]
 
 
@@ -320,6 +330,7 @@ def _past(
     slots: Mapping[str, Sequence[live.Slot]],
     many: Mapping[str, int],
     ages: Mapping[str, Sequence[int]],
+    derived: Mapping[str, str],
     now: int,
     *,
     linked: bool,
@@ -348,8 +359,22 @@ def _past(
             )
             for _ in range(MOST_VALUES)
         )
-    parts = [_past_part(dict(zip(events, past, strict=True)), slots, now, linked=linked) for past in pasts]
-    return tuple(parts), whole
+    parts = (_past_part(dict(zip(events, past, strict=True)), slots, now, linked=linked) for past in pasts)
+    together = [(slots[event], slots[start]) for event, start in derived.items() if event in slots and start in slots]
+    return tuple(part for part in parts if all(_made_of(part.memory, *pair) for pair in together)), whole
+
+
+def _made_of(memory: Mapping[str, tuple[int, ...]], derived: Sequence[live.Slot], made_of: Sequence[live.Slot]) -> bool:
+    """Whether a derived event may be remembered so: each time it happened, what it is made of happened too."""
+    times = [time for slot in derived for time in memory.get(slot.key, ())]
+    if not times:
+        return True
+    for slot in made_of:
+        if slot.where is None and slot.between is None:
+            own = memory.get(slot.key, ())
+            if not own or (slot.newest and own[-1] < max(times)) or (slot.oldest and own[0] > min(times)):
+                return False
+    return True
 
 
 def _slots_of(event: str, leaves: Iterable[Rule]) -> list[live.Slot]:

@@ -15,9 +15,11 @@ from msgspec.structs import replace
 
 from signalpost.events import Person
 from signalpost.marked import listed
+from signalpost.options import Workspace
 from signalpost.segments import kinds, live
 from signalpost.segments.catalog import Catalog
 from signalpost.segments.rules import All, Band, Not, Rule, Some, Trait
+from signalpost.vocabulary import canonical
 
 SAMPLED = 20_000
 """People looked at where not everybody can be."""
@@ -57,11 +59,18 @@ class Proof(Struct, frozen=True, kw_only=True):
 
 
 def prove(
-    rules: Mapping[str, Rule], of: Sequence[str], covering: str | None = None, now: int = ANY_MOMENT, *, most: int = kinds.MOST
+    rules: Mapping[str, Rule],
+    of: Sequence[str],
+    covering: str | None = None,
+    now: int = ANY_MOMENT,
+    *,
+    derived: Mapping[str, str] | None = None,
+    most: int = kinds.MOST,
 ) -> Proof:
     """Whether these segments exclude one another and, with `covering`, whether everybody of that segment is in one of them.
 
-    `rules` are all segments by name, each naming only others in it. `KeyError` for a name that is not there.
+    `rules` are all segments by name, each naming only others in it; `derived` are events with the one each is made of
+    (`made_of`). `KeyError` for a name that is not there.
     """
     plain = {name: _without_bands(rule) for name, rule in rules.items()}
     names = tuple(dict.fromkeys(of))
@@ -70,9 +79,9 @@ def prove(
     for name, rule in rules.items():
         if isinstance(rule, Band):
             bands.setdefault(kinds.band_trait(rule.tiers), {})[str(rule.index)] = name
-    people = kinds.of(wanted, plain, now, bands=bands, fine=False)
+    people = kinds.of(wanted, plain, now, bands=bands, derived=derived, fine=False)
     if people.many <= FEW:
-        people = kinds.of(wanted, plain, now, bands=bands)
+        people = kinds.of(wanted, plain, now, bands=bands, derived=derived)
     judge = _Judge(plain, names, covering)
     looked = 0
     for world, parts in people.people(most if people.many <= most else min(most, SAMPLED)):
@@ -89,12 +98,20 @@ def prove(
     return Proof(of=names, covering=covering, holds=True, way="proved" if proved else "sampled", people=looked, sentence=said)
 
 
-def mistakes(catalog: Catalog) -> list[tuple[str, str]]:
+def made_of(workspace: Workspace) -> dict[str, str]:
+    """The workspace's derived events -> the event that each is made of."""
+    return {
+        name: kinds.ORDERED if each.first is None else canonical(each.first, workspace.aliases)
+        for name, each in workspace.derived.items()
+    }
+
+
+def mistakes(catalog: Catalog, derived: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
     """(name, sentence) of each set that does not hold. Sets that name what is not there are somebody else's to tell."""
     found = []
     for name, declared in catalog.tiers.items():
         if all(each in catalog.rules for each in (*declared.of, *([] if declared.covering is None else [declared.covering]))):
-            proof = prove(catalog.rules, declared.of, declared.covering, most=CHECKED)
+            proof = prove(catalog.rules, declared.of, declared.covering, derived=derived, most=CHECKED)
             if not proof.holds:
                 found.append((name, f"{proof.sentence} {proof.advice}"))
     return found
