@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -10,11 +11,12 @@ import msgspec
 import pytest
 from tests.laws.flow import DAY, NOW, workspace
 
-from signalpost import valuing
+from signalpost import valuing, watch
 from signalpost.events import Bought, Person
 from signalpost.options import ValueTiers
 from signalpost.store import valuing as kept
 from signalpost.store.database import Connection, Database
+from signalpost.watch import Watch
 
 TIERS = {
     "worth": ValueTiers(names=("low", "mid", "top"), quantiles=("50%", "90%"), hysteresis="5%"),
@@ -124,3 +126,27 @@ async def test_an_empty_database_has_no_bounds(database: Database) -> None:
     cuts = await valuing.once(database, workspace(value_tiers={"worth": TIERS["worth"]}), NOW)
     assert cuts["worth"].bounds == ()
     assert cuts["worth"].people == 0
+
+
+async def test_the_watch_computes_what_is_due(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While `serve` runs, bounds appear by themselves, and again when their time has come."""
+    monkeypatch.setattr(watch, "EVERY_MS", 20)
+    monkeypatch.setattr(watch, "VIEWS_MS", 2**62)
+    await database.write(partial(put, people=shop(600)))
+    moment = [NOW]
+    loop = asyncio.create_task(Watch(database, workspace(value_tiers={"worth": TIERS["worth"]}), now=lambda: moment[0]).run())
+    try:
+        await computed_at(database, NOW)
+        moment[0] = NOW + DAY
+        await computed_at(database, NOW + DAY)
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+
+
+async def computed_at(database: Database, at: int) -> None:
+    """Wait until bounds were computed at this moment."""
+    deadline = asyncio.get_running_loop().time() + 30
+    while (known := (await database.read(kept.computed)).get("worth")) is None or known.computed_at != at:
+        assert asyncio.get_running_loop().time() < deadline, "no bounds were computed"
+        await asyncio.sleep(0.02)
