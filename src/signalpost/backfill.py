@@ -174,7 +174,7 @@ def _asking(connection: Connection, plan: Plan, backfill: Backfill, upto: int, n
         moment = max(upto, person.looked_at)
         memberships.write(before, person, by_time, memberships.BY_TIME, moment, LOAD, plan, made.moved)
         after, by_rule = memberships.asked(person, plan.segments, backfill.segments, moment)
-        memberships.write(person, after, by_rule, BY_RULE, moment, LOAD, plan, made.moved)
+        memberships.write(person, after, by_rule, BY_RULE, moment, LOAD, plan, made.moved, why="rule")
         if after is not before:
             made.moved.people.append(after)
         for audience in plan.audiences:

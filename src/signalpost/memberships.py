@@ -19,6 +19,7 @@ from signalpost.events import Event, Person
 from signalpost.plan import Plan
 from signalpost.segments import live
 from signalpost.segments.live import NEVER, Live
+from signalpost.sources import memberships as tell
 from signalpost.state import Decision
 
 BY_TIME, BY_RULE = 0, -1
@@ -186,7 +187,7 @@ def settle(number: int, name: str, at: int, work: Deciding) -> None:
             people[each] = after
             work.changed[each] = None
         priority = FIRST if name in URGENT or after.suppressed_at else NORMAL
-        write(before, after, moves, number, moment, priority, work.plan, work.made, joined=joined)
+        write(before, after, moves, number, moment, priority, work.plan, work.made, joined=joined, why=name)
         work.before[each] = after
     work.joined.clear()
 
@@ -227,6 +228,7 @@ def write(
     made: Decision,
     *,
     joined: bool = False,
+    why: str = "time",
 ) -> None:
     """The rows of what moved, and of the audiences that want the person now, or no longer do, or under other identifiers."""
     slots = plan.segment_slots
@@ -234,6 +236,18 @@ def write(
         slot = slots[move.segment]
         made.moves.append((after.id, move.at, slot, int(move.entered), event))
         made.members[slot, after.id] = after.inside.get(move.segment)
+        if move.segment in plan.told and not after.suppressed_at and (who := tell.named(after)):
+            made.told.append(
+                tell.Told(
+                    person=who,
+                    segment=move.segment,
+                    entered=move.entered,
+                    at=move.at,
+                    since=move.at if move.entered else before.inside.get(move.segment, move.at),
+                    why=why,
+                    changes_at=after.due.get(move.segment),
+                )
+            )
     if joined:
         made.joined[after.id] = ()  # all they are in is written at the end of the batch (`follow`)
     if not plan.audiences:

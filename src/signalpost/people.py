@@ -7,13 +7,15 @@ from msgspec.structs import replace
 from signalpost import identity, memberships
 from signalpost.deciding import Arrived, Deciding
 from signalpost.events import Event, Person
+from signalpost.sources.memberships import SOURCE
 from signalpost.state import Withdrawn
 
 
 def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Deciding) -> Person:
     """The person of this event after it: found or made, merged, taught; a passing stranger (id 0) without keys."""
     state, made, rules, kept = work.state, work.made, work.plan.workspace.identity, work.plan.kept_traits
-    if not arrived.keys:
+    unknown = event.source == SOURCE and state.owners.keys().isdisjoint(arrived.keys)
+    if not arrived.keys or unknown:  # what we tell ourselves makes nobody known who was forgotten meanwhile
         return identity.learn(Person(id=0), event, (), said, kept)
     own = arrived.keys
     if arrived.previous:

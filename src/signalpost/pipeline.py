@@ -47,6 +47,7 @@ from signalpost.people import person_of
 from signalpost.plan import Plan, Route, plan
 from signalpost.segments import live
 from signalpost.sources import Reading, Received, Refusal
+from signalpost.sources import memberships as tell_moves
 from signalpost.state import PLACES, SLOTS, Decision, KnownOrder, State, Waiting
 from signalpost.store import batches, rollouts
 from signalpost.store.database import Connection
@@ -154,7 +155,7 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         for route in plan.routes if is_signal else ():
             withhold(made, number, route, name, None, orders.NO_ORDER, "duplicate_message")
         return
-    if is_signal:
+    if is_signal and event.source != tell_moves.SOURCE:
         note_arrival(event, name, number, work)
     if event.received_at < event.time <= event.received_at + PRESENT:
         event = replace(event, time=event.received_at)
@@ -229,6 +230,8 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
     """One event and one destination: a verdict at once, or a signal."""
     event, name, number, plan, made = told.event, told.name, told.number, work.plan, work.made
     platform_event = route.events.get(name)
+    if name in vocabulary.MADE_HERE and (platform_event is None or not hears(route, event)):
+        return  # nobody asked to be told: that is no signal withheld
     if platform_event is None:
         withhold(made, number, route, name, None, told.order, "not_mapped")
         return
@@ -287,6 +290,11 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
         made.clocks[clock] = made.clocks.get(clock, 0) + 1
     work.pending.append(Pending(route, signal, told.person.id, number, len(made.ledger), hold=hold, derived=bool(told.origin)))
     made.ledger.append(())
+
+
+def hears(route: Route, event: Event) -> bool:
+    """Whether a destination is told of this person's move."""
+    return route.segments is None or event.properties.get("segment") in route.segments
 
 
 def objection(

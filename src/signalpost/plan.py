@@ -5,7 +5,7 @@ What is a duration, a path or a condition in the file is a number or a closure h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,8 @@ class Route(Struct, frozen=True):
     """The destination's small number, part of the ids of its signals."""
     platform: Destination
     events: dict[str, str]
+    segments: frozenset[str] | None
+    """Segments of whose coming and going it is told; None: all of them."""
     valued: frozenset[str]
     paused: bool
     oldest_ms: int
@@ -80,6 +82,8 @@ class Plan(Struct, frozen=True):
     segment_slots: dict[str, int] = {}
     """Segment -> its small number, of every segment there ever was."""
     audiences: tuple[audiences.Wanted, ...] = ()
+    told: frozenset[str] = frozenset()
+    """Segments of whose coming and going any destination is told."""
     cutoffs: dict[str, tuple[Decimal, ...]] = {}
     """The computed bounds of value tiers it was made with."""
 
@@ -145,8 +149,15 @@ def plan(workspace: workspace_file.Workspace, numbers: Numbers | None = None) ->
         segments=live.compile(all_segments.rules, tiers, numbers.unready) if all_segments.rules else live.NONE,
         segment_slots=numbers.segments,
         cutoffs=numbers.cutoffs,
+        told=_told(routes, all_segments),
         audiences=audiences.of(workspace, numbers.audiences, numbers.unready),
     )
+
+
+def _told(routes: Iterable[Route], segments: catalog.Catalog) -> frozenset[str]:
+    """The segments that some destination wants to hear of."""
+    hears = [route for route in routes if not vocabulary.MADE_HERE.isdisjoint(route.events)]
+    return frozenset(name for name in segments.shown if any(route.segments is None or name in route.segments for route in hears))
 
 
 def _route(workspace: workspace_file.Workspace, name: str, slot: int) -> Route:
@@ -163,6 +174,7 @@ def _route(workspace: workspace_file.Workspace, name: str, slot: int) -> Route:
         slot=slot,
         platform=platform,
         events=events,
+        segments=None if chosen.segments is None else frozenset(chosen.segments),
         valued=frozenset(each for each in events if vocabulary.priority(each) < vocabulary.REST),
         paused=chosen.paused,
         oldest_ms=oldest,

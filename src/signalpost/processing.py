@@ -189,6 +189,8 @@ class Processing:
             if made.people:
                 await self.database.write(partial(batches.fire, made=made))
                 self.follows(made)
+            if made.told:
+                self.wake()
             rest = min(rest, max(0, until - now_ms()) / 1000)
         if self._filling and now >= self._filled_at + (FILL_MS if busy else 0):
             self._filled_at = now
@@ -225,6 +227,8 @@ class Processing:
             return False
         await self.database.write(partial(backfill.commit, made=found, now=now))
         self.follows(found.moved)
+        if found.moved.told:
+            self.wake()
         if found.turns or found.ends:
             await self._plan_anew()
         return True

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from signalpost.events import Identifier, Person
 from signalpost.purchases import NOTHING, Record
+from signalpost.sources.memberships import Told
 
 Row = tuple[Any, ...]
 
@@ -165,6 +166,8 @@ class Decision(Struct):
     """Person who was merged with another -> every (segment's slot, since) they are in."""
     wanted: dict[tuple[int, int], tuple[int, int, int, int]] = field(default_factory=dict)
     """(audience's slot, person) -> (1 wanted or 0 not, priority, event, asked at)."""
+    told: list[Told] = field(default_factory=list)
+    """Moves that a destination is told of: they go into the journal."""
     marks: list[Row] = field(default_factory=list)
     """(kind, source, name, value, at, event): seen for what may be the first time."""
     now: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from signalpost.sources import pipelines, reporting, shopify, track_v1, track_v2
+from signalpost.sources import memberships, pipelines, reporting, shopify, track_v1, track_v2
 
 if TYPE_CHECKING:
     from signalpost.sources.wire import Reading, Received, Wire
@@ -16,6 +16,7 @@ WIRES: dict[Wire, Callable[[Received], Reading]] = {
     "track_v2": track_v2.read,
     "shopify": shopify.read,
     "reporting": reporting.read,
+    "memberships": memberships.read,
 }
 
 

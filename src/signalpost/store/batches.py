@@ -11,6 +11,7 @@ from signalpost.errors import StoreError
 from signalpost.events import Identifier, Person
 from signalpost.purchases import NOTHING, Record
 from signalpost.sources import Received
+from signalpost.sources import memberships as tell
 from signalpost.state import SLOTS, Back, Decision, Gone, KnownOrder, State, Waiting, Withdrawn
 from signalpost.store.database import Connection, Row
 
@@ -265,6 +266,8 @@ def move(connection: Connection, made: Decision) -> None:
             connection.run_many("member_drop", left)
         if entered:
             connection.run_many("member_set", entered)
+    if made.told:
+        append(connection, tell.request(made.told, max(each.at for each in made.told)), len(made.told))
     if made.wanted:
         connection.run_many("wanted_set", [(*key, *row) for key, row in made.wanted.items()])
 
