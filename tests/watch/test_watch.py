@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.findings.watched import DAY, HOUR, MINUTE, NOW, Watched, order, with_destination, workspace
 
 from signalpost import watch
-from signalpost.options import Alerts, Gate, Source, Stage
+from signalpost.options import Alerts, Audience, Gate, Source, Stage
 from signalpost.store import findings
 from signalpost.store.database import Database
 from signalpost.watch import Watch
@@ -100,6 +101,18 @@ async def test_old_findings_go(database: Database, monkeypatch: pytest.MonkeyPat
     assert watched.found(NOW + 2 * DAY) == {}
     async with watching(watched, lambda: NOW + 500 * DAY):
         await until(lambda: watched.rows("SELECT count(*) FROM findings") == [(0,)], "dropping")
+
+
+async def test_sizes_of_audiences_are_kept(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hourly round keeps how many people each audience wants, under its hour."""
+    monkeypatch.setattr(watch, "VIEWS_MS", 0)
+    buyers = Audience(segment="buyers", to=("tiktok",), use="suppress")
+    segments = {"buyers": {"did": "Order Completed", "within": "14d"}}
+    watched = Watched(database, workspace(destinations=with_destination("tiktok"), segments=segments, audiences=(buyers,)))
+    watched.workspace = replace(watched.workspace, destinations={})  # there is nobody to ask for views
+    watched.say("web", [order(number, at=NOW - HOUR) for number in range(3)])
+    async with watching(watched, lambda: NOW + 90 * MINUTE):
+        await until(lambda: watched.rows("SELECT hour, people FROM audience_sizes") == [(NOW + HOUR, 3)], "the sizes")
 
 
 def test_looking_is_repeatable(database: Database) -> None:
