@@ -122,3 +122,10 @@ async def running(folder: Path, *, cheap: bool, rules: bool = False, segments: b
         file.write_text(text + RULES * rules + SEGMENTS * segments, "utf-8")
         async with _process("signalpost", "serve", str(file), "--json", environ=environ) as (server, told):
             yield Running(url=told["url"], platforms=described["url"], folder=folder, server=server, emulators=emulators)
+
+
+@asynccontextmanager
+async def emulators() -> AsyncIterator[str]:
+    """Both emulators alone, strict, in a process of their own; gives their address."""
+    async with _process("signalpost.platforms", "--json", environ={}) as (_, described):
+        yield described["url"]
