@@ -232,6 +232,8 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
     platform_event = route.events.get(name)
     if name in vocabulary.MADE_HERE and (platform_event is None or not hears(route, event)):
         return  # nobody asked to be told: that is no signal withheld
+    if name in vocabulary.MADE_HERE and not told.person.id:
+        stopped = "no_identifier"  # they were forgotten meanwhile
     if platform_event is None:
         withhold(made, number, route, name, None, told.order, "not_mapped")
         return
