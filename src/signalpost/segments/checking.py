@@ -70,7 +70,7 @@ class _Checking:
             if wrong_name(name):
                 self.at_key(value, f"The name of value tiers {_NAMES}, not `{name}`.")
             for band in _texts(value.entries.get("names")):
-                self._make(catalog.band_segment(name, band.text or ""), value, f"is a band of the value tiers `{name}`")
+                self._make(catalog.band_segment(name, band.raw), value, f"is a band of the value tiers `{name}`")
 
     def _make(self, name: str, value: Value, what: str) -> None:
         other = self.made.setdefault(name, value)

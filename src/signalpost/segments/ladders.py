@@ -37,7 +37,7 @@ def is_ladder(value: Value) -> bool:
 def tier_names(value: Value) -> tuple[str, ...]:
     """The names of a ladder's tiers, as far as they can be read."""
     tiers = value.entries.get("tiers")
-    found = [_TIER.fullmatch(one.text or "") for one in tiers.items] if tiers is not None else []
+    found = [_TIER.fullmatch(one.raw) for one in tiers.items] if tiers is not None else []
     return tuple(each[3] for each in found if each is not None)
 
 
@@ -120,10 +120,9 @@ class _Reading(Operands):
         return tier.low, end, tier.name
 
     def _tier(self, value: Value) -> _Written | None:
-        text = self.text(value, "a tier such as `0h-6h reminder`")
-        if text is None:
+        if self.text(value, "a tier such as `0h-6h reminder`") is None:
             return None
-        found = _TIER.fullmatch(text)
+        found = _TIER.fullmatch(value.raw)  # as it is written: names of segments do not come from the environment
         try:
             read = None if found is None else _Written(duration(found[1]), duration(found[2]), *found.groups())
         except ValueError:
