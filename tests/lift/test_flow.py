@@ -96,3 +96,28 @@ def test_before_anything_ran_there_is_nothing_to_compare(database: Database) -> 
     told = lift.of(counted, audience, "target", window=DAY, currency="USD")
     assert told.verdict == "nobody"
     assert told.notes == ("No platform has all of this audience yet: so far both arms saw nearly the same ads.",)
+
+
+def test_two_who_turn_out_to_be_one_are_one_person(database: Database) -> None:
+    """People who merge count once, in the arm of whom stays, from the first entry of either."""
+    flow = Flow(database, CHOSEN)
+
+    def told(at: int, **message: Any) -> None:
+        said = {"messageId": f"m-{at}", "timestamp": moment(at), **message}
+        flow.write(lambda connection: batches.append(connection, request("web", [said], at), 1))
+        flow.process(now=at)
+
+    told(NOW, type="track", event="Checkout Started", anonymousId="browser")
+    told(NOW + HOUR, type="track", event="Checkout Started", userId="ann")
+    look = partial(
+        figures.gather, audience=compiled(CHOSEN, CHOSEN.audiences[0]), since=NOW - DAY, window=7 * DAY, now=NOW + 30 * DAY
+    )
+    before = database.look(look)
+    assert before.shown.people + before.held.people == 2
+    told(NOW + 2 * HOUR, type="identify", userId="ann", anonymousId="browser")
+    told(NOW + 3 * HOUR, type="track", event="Order Completed", userId="ann", properties={"order_id": "1", "total": 30})
+    counted = database.look(look)
+    ((person,),) = flow.rows("SELECT id FROM people")
+    arm, other = (counted.held, counted.shown) if lot("holdout:carts", person) < 300_000 else (counted.shown, counted.held)
+    assert (arm.people, arm.buyers, arm.revenue) == (1, 1, Decimal(30))
+    assert (other.people, counted.left_out) == (0, 0)
