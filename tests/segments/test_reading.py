@@ -179,6 +179,8 @@ rule:
       age: 24h..6h
     - did_not: Order Completed
       whthin: 3d
+    - did: Order Complted
+      within: 3
     - any:
         - trait:
             lifetime_value: {gt: much}
@@ -188,7 +190,7 @@ rule:
     root = parse(text, {}, notes)
     assert root is not None
     assert reading.read(root.entries["rule"], notes, Known(segments=("vip",))) is None
-    assert [note.line for note in notes.found] == [3, 4, 6, 9, 10]
+    assert [note.line for note in notes.found] == [3, 4, 6, 7, 8, 11, 12]
 
 
 keys = st.one_of(

@@ -169,19 +169,18 @@ class _Reading(Operands):
     # ---- lines
 
     def _did(self, value: Value, bounds: Mapping[str, Value]) -> Rule | None:
-        events = self.events(value)
-        happened = None if events is None else self._happened(events, bounds)
+        happened = self._happened(self.events(value), bounds)
         return None if happened is None else happened[0] if len(happened) == 1 else Some(parts=tuple(happened))
 
     def _did_not(self, value: Value, bounds: Mapping[str, Value]) -> Rule | None:
-        events = self.events(value)
-        happened = None if events is None else self._happened(events, bounds)
+        happened = self._happened(self.events(value), bounds)
         if happened is None:
             return None
         none = tuple(Not(part=each) for each in happened)
         return none[0] if len(none) == 1 else All(parts=none)
 
-    def _happened(self, events: tuple[str, ...], bounds: Mapping[str, Value]) -> list[Happened] | None:
+    def _happened(self, named: tuple[str, ...] | None, bounds: Mapping[str, Value]) -> list[Happened] | None:
+        events = named or ()
         noted = len(self.notes.mistakes)
         given: dict[str, Any] = {}
         if "times" in bounds:
@@ -203,7 +202,7 @@ class _Reading(Operands):
             given["where"] = self._where(bounds["where"])
         if len(self.notes.mistakes) > noted or None in (given.get(name, 0) for name in ("within", "since", "between", "where")):
             return None
-        return [Happened(event=event, **given) for event in events]
+        return [Happened(event=event, **given) for event in events] or None
 
     def _age_of(self, value: Value, bounds: Mapping[str, Value], *, first: bool) -> Rule | None:
         word = "first" if first else "last"
