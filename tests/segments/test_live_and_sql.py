@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import new_postgres_database
-from tests.segments.told import BANDS, Told, instants, populations, remembered, rows, workspaces
+from tests.segments.told import BANDS, DAY, EVENTS, HOUR, NOW, Told, instants, populations, remembered, rows, workspaces
 
 from signalpost import previews
+from signalpost.events import Bought, Event, Person
 from signalpost.segments import live, sql, tables
-from signalpost.segments.rules import Rule
+from signalpost.segments.rules import Age, Happened, Rule, Trait
 
 Tables = dict[str, list[tuple[Any, ...]]]
 
@@ -88,10 +90,74 @@ def test_live_and_sql_agree(
 ) -> None:
     """For any people, rules and instant the people inside by the live function are those the SQL gives, in both databases."""
     history = rows(population)
-    asked = data.draw(st.lists(instants(population), min_size=3, max_size=8, unique=True))
+    asked = data.draw(st.lists(instants(population), min_size=6, max_size=12, unique=True))
     for warehouse in warehouses:
         warehouse.fill(history)
         for name, rule in rules.items():
             statement = sql.select(rule, rules, dialect=warehouse.dialect, bands=BANDS)
             for now in asked:
                 assert warehouse.ask(statement, now) == inside(population, name, rules, now), (warehouse.dialect, name, now)
+
+
+ONE, OTHER = EVENTS[:2]
+EDGES: dict[str, Rule] = {
+    "within": Happened(event=ONE, within=DAY),
+    "twice": Happened(event=ONE, least=2, within=DAY),
+    "at most": Happened(event=ONE, least=0, most=1, within=DAY),
+    "none": Happened(event=ONE, least=0, most=0, within=DAY),
+    "between": Happened(event=ONE, between=(NOW - 2 * DAY, NOW - DAY)),
+    "since": Happened(event=ONE, since=OTHER),
+    "since and within": Happened(event=ONE, since=OTHER, within=2 * DAY),
+    "last": Age(event=ONE, low=6 * HOUR, high=DAY),
+    "first": Age(event=ONE, first=True, low=6 * HOUR, high=DAY),
+    "ever": Age(event=ONE),
+    "trait": Trait(when={"person.traits.at": {"age": "6h..24h"}}),
+    "longer": Trait(when={"person.traits.at": {"age": {"gt": "24h"}}}),
+    "shorter": Trait(when={"person.traits.at": {"age": {"lte": "24h"}}}),
+    "bought": Trait(when={"person.orders": {"gte": 1}, "person.last_order_at": {"age": {"gte": "6h"}}}),
+    "paid back": Trait(when={"person.lifetime_value": {"lt": 50}}),
+}
+
+
+def test_live_and_sql_agree_at_every_edge(warehouses: tuple[Ducks, Elephant]) -> None:
+    """At each bound of each kind of rule, 1 ms before it and 1 ms after, the two answers are the same."""
+
+    def event(name: str, time: int, late: int = 0) -> Event:
+        return Event(kind="track", source="shop", message_id="m", time=time, received_at=time + late, name=name)
+
+    def bought(refunded: int) -> Bought:
+        zero = Decimal(0)
+        return Bought(NOW - DAY, Decimal(60), Decimal(refunded), zero, Decimal(60), cancelled=False, refunds=refunded > 0)
+
+    times = [NOW - 2 * DAY - 1, NOW - 2 * DAY, NOW - DAY - 1, NOW - DAY, NOW - DAY + 1]
+    population = tuple(
+        Told(
+            id=1000 + number,
+            known_at=NOW - 5 * DAY,
+            person=Person(id=1000 + number),
+            events=tuple(
+                sorted(((number * 100 + place, each) for place, each in enumerate(events)), key=lambda pair: pair[1].received_at)
+            ),
+            heard={"at": [(time, time)]},
+            orders={"o": ((time, bought(0)), (time + HOUR, bought(20)))},
+        )
+        for number, (time, events) in enumerate(
+            (time, events)
+            for time in times
+            for events in (
+                [event(ONE, time)],
+                [event(ONE, time), event(ONE, time)],
+                [event(ONE, time), event(ONE, time - HOUR), event(OTHER, time)],
+                [event(OTHER, time), event(ONE, time, late=3 * HOUR)],
+                [event(OTHER, time), event(ONE, time - 1, late=HOUR), event(OTHER, time - HOUR)],
+            )
+        )
+    )
+    marks = {time + span for time in times for span in (0, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY)}
+    history = rows(population)
+    for warehouse in warehouses:
+        warehouse.fill(history)
+        for name, rule in EDGES.items():
+            statement = sql.select(rule, EDGES, dialect=warehouse.dialect)
+            for now in sorted({mark + by for mark in marks for by in (-1, 0, 1)}):
+                assert warehouse.ask(statement, now) == inside(population, name, EDGES, now), (warehouse.dialect, name, now)

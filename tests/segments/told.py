@@ -22,10 +22,12 @@ EVENTS = ("Checkout Started", "Order Completed", "Email Opened")
 SPANS = (6 * HOUR, 24 * HOUR, 3 * DAY, 7 * DAY, 30 * DAY)
 START = NOW - 40 * DAY
 
-moments = st.one_of(
-    st.integers(START, NOW),
-    st.builds(lambda span, by: NOW - span + by, st.sampled_from((0, *SPANS)), st.integers(-1, 1)),
+GRID = tuple(NOW - back * DAY for back in (0, 1, 2, 3, 4, 7, 8, 10, 30, 37)) + tuple(NOW - each * HOUR for each in (6, 18, 30))
+jitter = st.sampled_from((0, 0, 0, -1, 1))
+moments = st.builds(
+    lambda mark, by: mark + by, st.one_of(st.sampled_from(GRID), st.sampled_from(GRID), st.integers(START, NOW)), jitter
 )
+"""Mostly whole spans apart, so that bounds are often met exactly, and missed by 1 ms."""
 
 IN_EVENTS = ("event.source", "event.name", "event.time", "event.properties.note", "event.properties.gift.kind",
              "event.context.page", "event.bot", "order.value", "order.discount_share", "order.coupons", "order.coupon",
@@ -242,18 +244,14 @@ def workspaces(draw: st.DrawFn) -> dict[str, Rule]:
 
 def instants(population: tuple[Told, ...]) -> st.SearchStrategy[int]:
     """Moments to ask at, mostly at a bound of somebody's or 1 ms beside it."""
-    marks = {NOW, START}
+    marks = set(GRID)
     for told in population:
         marks |= {each.received_at for _, each in told.events}
         marks |= {min(each.time, each.received_at) for _, each in told.events}
         marks |= {since for states in told.orders.values() for since, _ in states} | {told.known_at}
         marks |= {at for said in told.heard.values() for at, _ in said}
-    return st.builds(
-        lambda mark, span, by: mark + span + by,
-        st.sampled_from(sorted(marks)),
-        st.sampled_from((0, 0, *SPANS)),
-        st.integers(-1, 1),
-    )
+    at_marks = st.builds(lambda mark, by: mark + by, st.sampled_from(sorted(marks)), jitter)
+    return st.one_of(at_marks, st.builds(lambda mark, span: mark + span, at_marks, st.sampled_from(SPANS)))
 
 
 # ---- as the live rules remember them -------------------------------------------------------------------------------------

@@ -91,13 +91,13 @@ def _fill(into: Any, people: int, events: int, now: int) -> None:
                 {previews.NEVER}
             FROM range(1, {people + 1}) AS r(i);
         INSERT INTO events
-            SELECT i, 1 + hash(i * 3) % {people}, CASE{cases} END, 'track', at, at, at,
+            SELECT i, 1 + hash(i * 3) % {people}, CASE{cases} END, 'track', moment, moment, moment,
                 CASE WHEN lot BETWEEN 95 AND 97 THEN 'o' || i END,
                 CASE WHEN lot BETWEEN 95 AND 97 THEN 20 + hash(i * 5) % 20000 / 100 END,
                 NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, FALSE, FALSE
             FROM (
                 SELECT i, hash(i * 7) % 100 AS lot,
-                    {now} - ((hash(i * 11) % 1000000 / 1000000) ** 2 * {PAST})::BIGINT AS at
+                    {now} - ((hash(i * 11) % 1000000 / 1000000) ** 2 * {PAST})::BIGINT AS moment
                 FROM range(1, {events + 1}) AS r(i)
             );
         INSERT INTO orders
