@@ -141,6 +141,9 @@ def test_what_is_missing_or_foreign_is_found_by_looking() -> None:
     assert driven(pinterest.look(ACCOUNT, HELD), wrong(404, 50, "Audience not found."))[1].kind == "gone"
     assert driven(pinterest.look(ACCOUNT, HELD), said(AUDIENCE), wrong(404, 50, "Not found"))[1].kind == "gone"
     assert driven(pinterest.look(ACCOUNT, HELD), said({**AUDIENCE, "ad_account_id": "1"}))[1].kind == "foreign"
+    not_permitted = wrong(403, 29, "You are not permitted to access that resource.")
+    assert driven(pinterest.look(ACCOUNT, HELD), not_permitted, said({"items": []}))[1].kind == "foreign"
+    assert driven(pinterest.look(ACCOUNT, HELD), not_permitted, not_permitted)[1].kind == "unauthorised"
 
 
 def test_what_was_made_is_found_again() -> None:

@@ -235,6 +235,8 @@ def test_ad_groups_are_told(use: Any, on: bool, mode: str, usage: str) -> None:
     refused = driven(tiktok.apply(ACCOUNT, HELD, ["1"], use, on), said(40002, "ad group is in Reach & Frequency"))[1]
     assert refused.kind == "refused"
     assert "ad groups" in refused.sentence
+    unknown = driven(tiktok.apply(ACCOUNT, HELD, ["1"], use, on), said(40007, "Ad group 1 does not exist"))[1]
+    assert unknown.kind == "refused", "what is missing is the ad group, not the audience"
 
 
 def test_who_uses_it_is_read_from_the_log() -> None:

@@ -239,6 +239,10 @@ def look(account: Account, held: Held) -> Generator[Request, Response, Seen | An
     """The audience, and the customer list behind it: either may be gone."""
     response = yield _call(account, "GET", f"audiences/{held.id}")
     answer = changed(response, None)
+    if answer.kind == "unauthorised" and answer.code == "29":
+        # Not permitted: all of the ad account's audiences, or only this one? Asking for any of them tells.
+        response = yield _call(account, "GET", "audiences?page_size=1")
+        return Answer(kind="foreign", code="29", sentence=FOREIGN) if _wrong(response, None) is None else answer
     if answer.kind != "taken":
         return answer
     row = body_of(response)

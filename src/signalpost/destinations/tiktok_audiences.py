@@ -268,6 +268,7 @@ PARTIAL: Final = 20001
 
 _GONE = re.compile(r"audience.{0,80}(?:not (?:exist|found)|n't exist|no longer|delet|invalid|expired)", re.IGNORECASE | re.DOTALL)
 _NOT_OURS = re.compile(r"audience.{0,80}(?:belong|own|permission|advertiser)|(?:permission|own).{0,80}audience", re.IGNORECASE)
+_AD_GROUP = re.compile(r"ad ?group", re.IGNORECASE)
 _TOO_FEW = re.compile(r"1,?000|too small|too few|minimum|less than", re.IGNORECASE)
 
 GONE: Final = (
@@ -433,22 +434,26 @@ def apply(account: Account, held: Held, ad_groups: Sequence[str], use: Use, on: 
             "usage_mode": "Include" if use == "include" else "Exclude",
         },
     )
-    answer = changed(response, None)
-    if answer.kind == "refused":
-        sentence = quoted(f"TikTok does not let these ad groups {use} the audience.", body_of(response).get("message"))
+    answer, said = changed(response, None), body_of(response).get("message")
+    if answer.kind == "refused" or (answer.kind in {"gone", "foreign"} and _AD_GROUP.search(str(said))):
+        sentence = quoted(f"TikTok does not let these ad groups {use} the audience: check their numbers.", said)
         return Answer(kind="refused", code=answer.code, sentence=sentence)
     return answer
 
 
 def users(account: Account, held: Held) -> Generator[Request, Response, tuple[tuple[str, Use], ...] | Answer]:
-    """`/dmp/custom_audience/apply/log/`: the ad groups it was last applied to."""
+    """`/dmp/custom_audience/apply/log/`: the ad groups it was applied to, each as last; the log is silent about disconnecting."""
     query = {"advertiser_id": account.settings["advertiser"], "custom_audience_ids": msgspec.json.encode([held.id]).decode()}
     rows = yield from _pages(account, "dmp/custom_audience/apply/log/", query)
     if isinstance(rows, Answer):
         return rows
     uses: dict[str, Use] = {"Include": "include", "Exclude": "exclude"}
-    found = ((_id(row.get("adgroup_id")), uses.get(str(row.get("usage_mode")))) for row in rows)
-    return tuple(dict.fromkeys((group, use) for group, use in found if group and use))
+    found: dict[str, Use] = {}
+    for row in sorted(rows, key=lambda row: str(row.get("action_timestamp")), reverse=True):  # of the same second as they come
+        group, use = _id(row.get("adgroup_id")), uses.get(str(row.get("usage_mode")))
+        if group and use:
+            found.setdefault(group, use)
+    return tuple(found.items())
 
 
 audience: Final = AudiencePart(
