@@ -153,12 +153,13 @@ def test_people_the_platform_cannot_know(database: Database) -> None:
 
 
 def test_an_audience_no_ad_group_uses(database: Database) -> None:
-    """Told only where the platform says that none does."""
+    """Told only where the platform says that none does, and when the audience has been there for two days."""
     watched = Watched(database, shop(TARGET, SUPPRESS))
     watched.say("web", [tracked("Product Viewed", 1)])
     for used_by, subjects in ((None, set()), ((("77", "include"),), set()), ((), {"viewers at tiktok", *suppressed()})):
         synced(watched, used_by=used_by)
-        assert {each.subject for each in about(watch_now(watched, NOW + HOUR), "audience_unused").values()} == subjects
+        assert about(watch_now(watched, NOW + DAY), "audience_unused") == {}
+        assert {each.subject for each in about(watch_now(watched, NOW + 2 * DAY), "audience_unused").values()} == subjects
 
 
 def suppressed() -> set[str]:

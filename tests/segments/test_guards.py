@@ -161,12 +161,12 @@ def test_audiences_nobody_can_be_in() -> None:
     """A window that ends before `while_in` lets anybody in, and one that `unless` empties, are told, and nothing else of them."""
     short = target("abandoned", while_in={"cart": "none"})
     [found] = told(SUPPRESS, short, journeys={"cart": replace(CART, after="3d")})
-    assert (found.kind, found.option, found.subject) == ("nobody", "while_in", "abandoned and cart")
+    assert (found.kind, found.option, found.subject) == ("nobody_inside", "while_in", "abandoned and cart")
     assert kinds(SUPPRESS, short, journeys={"cart": replace(CART, after="12h")}) == []
     left = replace(CART, after="3d", ends=("Email Clicked",))
     assert kinds(SUPPRESS, short, journeys={"cart": left}) == [], "whoever left early may be in"
     [found] = told(SUPPRESS, target("hasty", unless=("recent_buyers",)))
-    assert (found.kind, found.option) == ("nobody", "unless")
+    assert (found.kind, found.option) == ("nobody_inside", "unless")
 
 
 def test_audiences_nobody_uses() -> None:

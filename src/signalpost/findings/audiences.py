@@ -16,7 +16,7 @@ BEHIND = 900_000
 """Changes that wait longer (ms) than any platform's pause between requests need somebody to look."""
 
 PROCESSED = 2 * DAY
-"""Both platforms say that they need up to 48 hours to process an audience; before, its size says nothing."""
+"""Both platforms say that they need up to 48 hours to process an audience; before, its size says nothing and ads wait for it."""
 
 USUAL_DAYS = 3
 """So many days of sizes, beside the last one, say what is usual."""
@@ -163,7 +163,7 @@ def unused(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
         if each.misapplied:
             sentence = f"The ad groups that should use {_where(each)} do not all do so. {each.misapplied}"
             advice = "Mend what it says, or set the audience in the ad groups by hand."
-        elif each.used_by == 0 and each.loaded_at is not None:
+        elif each.used_by == 0 and each.loaded_at is not None and figures.now - each.loaded_at >= PROCESSED:
             sentence = f"No ad group uses {_where(each)}, as the platform says: it is kept in sync for nothing."
             advice = "Name the ad groups under `ad_groups`, set it in them by hand, or take it out of the workspace file."
         else:

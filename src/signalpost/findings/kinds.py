@@ -84,7 +84,7 @@ KINDS: dict[str, Kind] = {
     "beside_journey": Kind("Ads reach people who are being written to", "audience-windows"),
     "stays_after_exit": Kind("Who leaves a journey still sees its ads", "audience-windows"),
     "early_offer": Kind("The ad gives the discount before the message", "audience-windows"),
-    "nobody": Kind("Nobody can be in an audience", "audience-windows"),
+    "nobody_inside": Kind("Nobody can be in an audience", "audience-windows"),
     # audiences that are not what they should be
     "audience_stopped": Kind("An audience is no longer kept", "stale-audiences"),
     "audience_pending": Kind("An audience is behind", "stale-audiences"),

@@ -28,11 +28,11 @@ Kind = Literal[
     "beside_journey",
     "stays_after_exit",
     "early_offer",
-    "nobody",
+    "nobody_inside",
     "no_ad_group",
 ]
 
-JOURNEYS: frozenset[Kind] = frozenset({"outlives_journey", "beside_journey", "stays_after_exit", "early_offer", "nobody"})
+JOURNEYS: frozenset[Kind] = frozenset({"outlives_journey", "beside_journey", "stays_after_exit", "early_offer", "nobody_inside"})
 """Guards that hold a paid window against an owned journey."""
 
 INTENT = (
@@ -300,7 +300,7 @@ def _beside(each: Paid, name: str, journey: Journey) -> Iterator[Guard]:
     spans = _beside_those_in(audience, name, after, found)
     if not spans and found.may and not any(each.inside_after(event, once=journey.starts) for event in journey.ends):
         yield each.guard(
-            "nobody",
+            "nobody_inside",
             "while_in",
             f"Nobody is ever in `{title}`: `while_in` leaves people out until they have left `{name}` after {spelt(after)}, and "
             f"its window ends at {spelt(found.may[-1][1])}.",
@@ -383,7 +383,7 @@ def nobody(each: Paid, _: Workspace) -> Iterator[Guard]:
         found = reach.ages(each.rule, each.rules, event)
         if not found.may and found.without is False:
             yield each.guard(
-                "nobody",
+                "nobody_inside",
                 "unless" if each.audience.unless else "segment",
                 f"Nobody is ever in `{each.audience.title}`: at every time after `{event}` its own rule or `unless` leaves "
                 "people out.",
