@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import secrets
+import socket
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -95,6 +97,23 @@ async def _wait(called: asyncio.Event, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await called.wait()
     called.clear()
+
+
+def _is_dead(keeper: str) -> bool:
+    """Whether a keeper (`host:process:...`) was on this machine and is no more: a process of our own number came before us."""
+    host, _, rest = keeper.partition(":")
+    process = rest.partition(":")[0]
+    if host != socket.gethostname() or not process.isdecimal():
+        return False
+    if int(process) == os.getpid():
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class Line:
@@ -508,7 +527,7 @@ class Syncing:
     def __init__(self, database: Database, workspace: Workspace, *, timeout: float = 20.0) -> None:
         """`timeout`: seconds a platform may be silent before a request counts as unanswered."""
         self.database, self.workspace = database, workspace
-        self.me = secrets.token_hex(8)
+        self.me = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.lines = {
             destination: Line(workspace, destination, timeout=timeout)
             for destination in dict.fromkeys(destination for _, destination in store.pairs(workspace))
@@ -523,14 +542,22 @@ class Syncing:
 
     async def run(self) -> None:
         """Keep all audiences until cancelled; then call `stop`."""
-        if self.database.embedded:
-            await self.database.write(store.release_all)
+        released = False
         while True:
             try:
+                if not released:
+                    await self.database.write(self._release_the_dead)
+                    released = True
                 await self._call()
             except StoreError as error:
                 log.error("store failed", what="audiences", error=str(error))
             await _wait(self._wake, EVERY)
+
+    def _release_the_dead(self, connection: Connection) -> None:
+        """What processes had in hand that ended without a word; of those on other machines the hold ends by itself."""
+        for keeper in store.keepers(connection, now_ms()):
+            if self.database.embedded or _is_dead(keeper):
+                store.release(connection, keeper)
 
     async def _call(self) -> None:
         """Wake those who have something to do."""

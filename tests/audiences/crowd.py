@@ -212,7 +212,7 @@ async def kept(database: Database, workspace: Workspace, part: AudiencePart | No
         await syncing.stop()
 
 
-async def killed(syncing: Syncing, running: asyncio.Task[None], database: Database) -> None:
+async def killed(syncing: Syncing, running: asyncio.Task[None]) -> None:
     """End without a word, as a kill does: whatever is in flight stays unanswered, and whoever comes next finds it so."""
     tasks = [running, *syncing._tasks]
     for task in tasks:
@@ -220,7 +220,6 @@ async def killed(syncing: Syncing, running: asyncio.Task[None], database: Databa
     await asyncio.gather(*tasks, return_exceptions=True)
     for line in syncing.lines.values():
         await line.transport.close()
-    await database.write(store.release_all)  # the hold of a dead process ends by itself; nobody waits for it here
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:

@@ -68,7 +68,7 @@ class Trial:
 
     async def kill(self) -> None:
         """As `kill -9` does."""
-        await killed(self.syncing, self.running, self.database)
+        await killed(self.syncing, self.running)
 
     async def step(self, what: str, *how: Any) -> None:
         """One thing happens."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -325,3 +328,23 @@ async def test_two_processes_never_keep_one_audience_at_once(database: Database,
     assert not database.look(lambda connection: store.ours(connection, slot, "two", Held()))
     database.submit(lambda connection: store.release(connection, "one")).result()
     assert database.submit(lambda connection: store.hold(connection, slot, "two", now=now + 500, until=now + 9_000)).result()
+
+
+async def test_a_process_that_died_here_holds_nothing_up(database: Database, platforms: Client) -> None:
+    """What a killed process of this machine had in hand is taken up at the next start; what another machine has is not."""
+    crowd = crowded(database, platforms, Audience(segment="buyers", to=("tiktok",), use="suppress"))
+    slot = crowd.slots["buyers", "tiktok"]
+    now = now_ms()
+    crowd.want(range(1, 6))
+    gone = await asyncio.create_subprocess_exec("true")
+    await gone.wait()
+    for keeper in (f"{socket.gethostname()}:{gone.pid}:abc", f"{socket.gethostname()}:{os.getpid()}:abc"):
+        await database.write(partial(store.hold, slot=slot, keeper=keeper, now=now, until=now + 60_000))
+        async with kept(database, crowd.workspace):
+            await until(crowd.settled, "it goes on")
+        crowd.want(range(6, 11))
+    if not database.embedded:
+        await database.write(lambda connection: store.hold(connection, slot, "far:1:abc", now=now, until=now + 60_000))
+        async with kept(database, crowd.workspace):
+            await asyncio.sleep(0.3)
+        assert not crowd.settled()

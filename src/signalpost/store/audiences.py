@@ -173,9 +173,9 @@ def release(connection: Connection, keeper: str) -> None:
     connection.run("audience_release", keeper)
 
 
-def release_all(connection: Connection) -> None:
-    """Nobody has any in hand: for a database with one process, when it starts."""
-    connection.run("audience_release_all")
+def keepers(connection: Connection, now: int) -> list[str]:
+    """The processes that have some in hand."""
+    return [keeper for (keeper,) in connection.rows("audience_keepers", now)]
 
 
 def ours(connection: Connection, slot: int, keeper: str, held: Held) -> bool:
@@ -250,7 +250,7 @@ def _present(connection: Connection, slot: int, people: Sequence[Asked]) -> bool
     """Whether these people are still known by these numbers: what is remembered of somebody else's would never be looked at."""
     numbers = [each.person for each in people]
     parts = (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
-    return sum(connection.rows("audience_present", slot, part)[0][0] for part in parts) == len(numbers)
+    return sum(int(connection.rows("audience_present", slot, part)[0][0]) for part in parts) == len(numbers)
 
 
 def _remember(connection: Connection, slot: int, made: Change, now: int) -> None:

@@ -28,8 +28,8 @@ UPDATE audiences SET held_by = ?, held_until = ? WHERE slot = ? AND (held_by = ?
 -- name: audience_release
 UPDATE audiences SET held_until = 0 WHERE held_by = ?
 
--- name: audience_release_all (an embedded database has one process: what another one held, it held before it ended)
-UPDATE audiences SET held_until = 0
+-- name: audience_keepers
+SELECT DISTINCT held_by FROM audiences WHERE held_until > ?
 
 -- name: audience_held (whether it is still ours, and still the same at the platform)
 SELECT coalesce(platform_id, ''), coalesce(list_id, '') FROM audiences
