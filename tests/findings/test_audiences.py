@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -173,7 +174,7 @@ def test_sizes_are_kept_by_the_hour(database: Database) -> None:
     watched.say("web", [tracked("Product Viewed", number) for number in range(7)])
     for now in (NOW - 70 * DAY, NOW, NOW, NOW + 30 * MINUTE):
         counted = watched.database.look(lambda connection: kept.sizes(connection, watched.workspace))
-        watched.write(lambda connection, now=now, counted=counted: kept.remember_sizes(connection, counted, now))
+        watched.write(partial(kept.remember_sizes, counted=counted, now=now))
     [each] = watched.database.look(lambda connection: kept.gather(connection, watched.workspace, NOW + HOUR)).audiences
     assert (each.members, each.sizes) == (7, {NOW: 7})
     assert watched.rows("SELECT count(*) FROM audience_sizes") == [(1,)]
