@@ -22,6 +22,7 @@ from tests.destinations.receiver import Answer, CustomerIO, served
 from signalpost import config, mapping
 from signalpost.destinations import CATALOG, PLATFORMS, customerio, webhook
 from signalpost.destinations.contract import Request
+from signalpost.doctor import OF_TOOLS, examine, nothing
 from signalpost.errors import ConfigError, TransportError
 from signalpost.events import Bought, Event, Order, Person, Signal
 from signalpost.transport import PUBLIC_ONLY, Guard, Transport, is_public
@@ -372,3 +373,13 @@ def test_what_cannot_work_is_a_mistake_of_the_file(secret: str, option: str, mis
     assert [f"destinations.hook.{mistake}"] * len(wrong) == [note.path for note in wrong]
     assert len(wrong) == bool(mistake)
     assert secret not in str(notes)
+
+
+def test_tools_are_not_measured_by_what_ads_need() -> None:
+    """The checklist asks of a tool whether it is reached, and nothing about purchases, match keys or ads."""
+    text = f'{HEAD}  hook: {{type: webhook, secret: "${{SECRET}}", url: https://example.com/hook}}\n'
+    workspace, _ = config.check(text, {"SECRET": SECRET, "KEY": "k"}, CATALOG)
+    assert workspace is not None
+    checked = [each.check for each in examine(workspace, nothing(NOW)) if each.destination == "hook"]
+
+    assert sorted(OF_TOOLS) == sorted(checked)
