@@ -72,7 +72,7 @@ def test_a_preview_of_a_rule_that_is_no_segment(run: Run, shop: Path) -> None:
     [
         ("crat", "Did you mean"),
         ("{did: Checkout Started, witin: 3d}", "within"),
-        ("{did: Checkout Started, where: {order.number: 1}}", "what was known when the event came"),
+        ("{did: Checkout Started, where: {order.number: 1}}", "not known when the event comes"),
         ("{did: [", ""),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -184,3 +185,17 @@ def test_bands_and_lots_are_said() -> None:
     assert {person for (person,) in found} == {each for each in range(2000) if 100_000 <= live.lot("holdout:a", each) < 400_000}
     assert "lifetime_value" in sql.select(Band(tiers="value", index=1), bands=BANDS)
     into.close()
+
+
+def test_the_page_has_every_column_and_dialect() -> None:
+    """docs/reference/warehouse.md says of each table exactly its columns, with their types, and of each dialect its parameter."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "warehouse.md").read_text("utf-8")
+    for table, columns in tables.TABLES.items():
+        part = page.split(f"### {table}\n")[1].split("\n#")[0]
+        rows = [
+            f"| `{name}` | {column.type}{', may be NULL' if column.nullable else ''} | {column.doc} |"
+            for name, column in columns.items()
+        ]
+        assert part[part.index("|---|---|---|\n") :].split("\n")[1:-1] == rows
+    for name, dialect in sql.DIALECTS.items():
+        assert f"| `{name}` | {dialect.words} | `{dialect.now}` |" in page
