@@ -362,6 +362,8 @@ segments:
 - Events are named as in [the list of events](events.md), as the shop names them under `events`, as `derived` names them, or as
   Customer.io reports messages ([below](#messages)), such as `Email Opened`.
 - A segment is called by small letters, digits, `-` and `_`.
+- What Customer.io tells of its own segments and attributes stands in
+  [how to write segments](../how-to/write-segments.md#segments-of-customerio).
 
 Gates and derived events ask for segments in their own language: `when: {{segment: vip}}`
 ([conditions](conditions.md#what-it-can-look-at)).

@@ -191,9 +191,7 @@ PATHS: dict[str, Path] = {
         "presence", "person's customer id", lambda s: next(iter(s.person.external_ids), None), "Whether one is known."
     ),
     "person.tags": Path("texts", "person's tags", _person_tags, "Their trait `tags`.", frozenset({"tags"})),
-    "segment": Path(
-        "texts", "person's segments", lambda s: tuple(s.person.inside), "The [segments](segments.md) they are in at that moment."
-    ),
+    "segment": Path("texts", "person's segments", lambda s: tuple(s.person.inside), "The segments they are in at that moment."),
 }
 """Path -> what it is. Four more begin a path of the source's own: `OPEN`."""
 

@@ -52,8 +52,7 @@ LINES: dict[str, Key] = {
     ),
     "customerio_segment": Key(
         takes="a segment's id or name",
-        doc="Members of a segment of Customer.io, as far as it tells of them "
-        "([how](../how-to/write-segments.md#segments-of-customerio)).",
+        doc="Members of a segment of Customer.io, as far as it tells of them.",
         example={"customerio_segment": "7"},
     ),
     "split": Key(
