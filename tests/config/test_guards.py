@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import pytest
+
 from signalpost import config
 from signalpost.destinations import CATALOG
 from signalpost.marked import Mistake
 
+LEAKS = Path(__file__).resolve().parents[2] / "docs" / "leaks"
 HEAD = """\
 workspace: glow
 environment: production
@@ -80,3 +86,10 @@ def test_mistakes_come_first() -> None:
     """A file with a mistake is told of that, and of no guard."""
     notes = checked(LEAKY.replace("did: Order Completed", "did: Order Complete"))
     assert [note.severity for note in notes] == ["mistake"]
+
+
+@pytest.mark.parametrize("page", ["no-suppression", "audience-windows", "stale-audiences"])
+def test_the_pages_about_it_show_files_without_guards(page: str) -> None:
+    """What the pages advise is not warned of."""
+    [example] = re.findall(r"^```yaml\n(.*?)^```", (LEAKS / f"{page}.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert checked(example) == []
