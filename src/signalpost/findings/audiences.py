@@ -172,17 +172,18 @@ def unused(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
 
 
 def unremembered(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
-    """New rules that ask for a past that the journal no longer has."""
+    """New rules that ask for what past events said, where the journal no longer has it."""
     for each in figures.building:
         names = [name for name in each.segments if not name.startswith("journey:")]
         yield from finding(
             "unremembered",
-            ", ".join(names),
+            listed(names),
             each.missing,
             max(each.looked, each.missing),
-            f"{listed(names) or 'A journey'} {'asks' if len(names) < 2 else 'ask'} for more than is kept: "
-            f"{many(each.missing, 'event')} of the past, whose requests the journal no longer holds, "
-            f"{'does' if each.missing == 1 else 'do'} not count.",
+            f"{listed(names) or 'A journey'} {'asks' if len(names) < 2 else 'ask'} for what past events said, and of "
+            f"{many(each.missing, 'event')} the journal no longer holds the request: "
+            f"{'it does' if each.missing == 1 else 'they do'} not count.",
             f"What happens from now on counts. Requests are kept for {many(workspace.retention.journal, 'day')} "
-            "(`retention: {journal: ...}`); a rule that asks for a longer past is complete when that time has passed.",
+            "(`retention: {journal: ...}`); a rule with `where` or a trait that looks back further is complete when its window "
+            "has passed once.",
         )
