@@ -354,8 +354,8 @@ segments:
     trait: {{lifetime_value: {{gt: 300}}}}
 ```
 
-- A rule is a mapping, and all of its lines must hold. What bounds an event (`within`, `age`, ...) stands beside it; two events
-  with bounds are two rules under `all`.
+- A rule is a mapping, and all of its lines must hold. What bounds an event (`within`, `age`, ...) stands beside it. Where two
+  lines could take the same bound, each is a rule of its own under `all`.
 - Windows are half open: `age: 6h..24h` holds from 6 hours on and no longer at 24, `within: 14d` no longer when 14 days are over.
   Membership changes at that very millisecond, not when somebody looks.
 - An event counts at its time; one that claims to come from the future, when it was received. Repeats of a message do not count.

@@ -93,45 +93,44 @@ class _Reading(Operands):
         if value.kind != "mapping" or not value.entries:
             self.notes.at(value, f"`{value.path}` must be a rule, such as `did: Order Completed`.")
             return None
-        owner = self._owner(value)
+        owned = self._owned(value)
         parts: list[Rule | None] = []
         for key, entry in value.entries.items():
-            if key in BOUNDS:
-                continue
+            if key in BOUNDS or (owned is None and key in OF_EVENTS):
+                continue  # without its bounds a line would only be told to have them
             if key not in LINES:
                 self._unknown(key, entry)
                 parts.append(None)
                 continue
-            if owner is None and key in OF_EVENTS:
-                continue  # without its bounds it would only be told to have them
-            bounds = {name: one for name, one in value.entries.items() if name in BOUNDS} if key == owner else {}
-            parts.append(self.lines[key](entry, bounds))
-        if owner is None or None in parts or not parts:
+            parts.append(self.lines[key](entry, (owned or {}).get(key, {})))
+        if owned is None or None in parts or not parts:
             return None
         rules = [part for part in parts if part is not None]
         return rules[0] if len(rules) == 1 else All(parts=tuple(rules))
 
-    def _owner(self, value: Value) -> str | None:
-        """The line that the bounds of a mapping belong to; "" without bounds, None when it is not clear (noted)."""
-        bounds = [(key, entry) for key, entry in value.entries.items() if key in BOUNDS]
-        if not bounds:
-            return ""
+    def _owned(self, value: Value) -> dict[str, dict[str, Value]] | None:
+        """Line -> the bounds that belong to it: each to the only line that takes it. None where that is not clear (noted)."""
         lines = [key for key in value.entries if key in OF_EVENTS]
-        if len(lines) == 1:
-            strange = [(key, entry) for key, entry in bounds if lines[0] not in BOUNDS[key][1]]
-            for key, entry in strange:
-                self.at_key(entry, f"`{key}` belongs to {listed(BOUNDS[key][1], 'or')}, not to `{lines[0]}`.{_instead(key)}")
-            return None if strange else lines[0]
-        for key, entry in bounds:
-            if lines:
-                of = listed(lines, "or")
-                said = f"Nobody knows whether `{key}` belongs to {of}: write each as a rule of its own under `all:`."
+        owned: dict[str, dict[str, Value]] = {line: {} for line in lines}
+        noted = len(self.notes.mistakes)
+        for key, entry in value.entries.items():
+            if key not in BOUNDS:
+                continue
+            takes = BOUNDS[key][1]
+            owners = [line for line in lines if line in takes]
+            if len(owners) == 1:
+                owned[owners[0]][key] = entry
+            elif owners:
+                of = listed(owners, "or")
+                self.at_key(entry, f"Nobody knows whether `{key}` belongs to {of}: write each as a rule of its own under `all:`.")
+            elif lines:
+                self.at_key(entry, f"`{key}` belongs to {listed(takes, 'or')}, not to {listed(lines, 'or')}.{_instead(key)}")
             elif key == "where":
                 said = "`where` asks something of an event, and no event stands beside it: write `did: EVENT` there."
+                self.at_key(entry, said)
             else:
-                said = f"`{key}` bounds nothing here: write {listed(BOUNDS[key][1], 'or')} with an event beside it."
-            self.at_key(entry, said)
-        return None
+                self.at_key(entry, f"`{key}` bounds nothing here: write {listed(takes, 'or')} with an event beside it.")
+        return owned if len(self.notes.mistakes) == noted else None
 
     def _group(self, word: str, value: Value) -> Rule | None:
         if value.kind == "mapping" and word == "not":
