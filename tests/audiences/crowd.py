@@ -198,9 +198,11 @@ def quick(syncing: Syncing) -> Syncing:
 
 
 @asynccontextmanager
-async def kept(database: Database, workspace: Workspace, part: AudiencePart | None = None) -> AsyncIterator[Syncing]:
+async def kept(
+    database: Database, workspace: Workspace, *, part: AudiencePart | None = None, patience: float = 20.0
+) -> AsyncIterator[Syncing]:
     """Audiences are kept while the block runs; `part` replaces what the platforms declare."""
-    syncing = quick(Syncing(database, workspace))
+    syncing = quick(Syncing(database, workspace, timeout=patience))
     for line in syncing.lines.values():
         line.part = part or line.part
     running = asyncio.create_task(syncing.run())

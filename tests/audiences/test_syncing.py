@@ -14,7 +14,7 @@ import pytest
 from signalpost import clocks, normalize, syncing
 from signalpost.destinations import CATALOG
 from signalpost.destinations.audiences import Held
-from signalpost.options import Audience
+from signalpost.options import Audience, Consent, Workspace
 from signalpost.platforms.testing import Client
 from signalpost.processing import now_ms
 from signalpost.store import audiences as store
@@ -348,3 +348,33 @@ async def test_a_process_that_died_here_holds_nothing_up(database: Database, pla
         async with kept(database, crowd.workspace):
             await asyncio.sleep(0.3)
         assert not crowd.settled()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_platform_that_never_answers_holds_up_only_what_was_asked(
+    database: Database, platforms: Client, when: str
+) -> None:
+    """A request without an answer is asked again after a while, whether the platform took it or not."""
+    crowd = crowded(database, platforms)
+    for path in ("/segment/mapping/", "/customer_lists"):
+        platforms.fault("hang", scope="audiences", times=1, path=path, when=when)
+    crowd.want(range(1, 21))
+    async with kept(database, crowd.workspace, patience=0.5):
+        await until(crowd.settled, "everything is taken in the end")
+    for destination in BOTH:
+        assert crowd.expected("buyers", destination) == crowd.held(platforms, destination)
+        assert 1 == len(platforms.audiences(destination))
+
+
+def test_only_what_changes_whom_it_wants_looks_at_everybody() -> None:
+    """Another rule, exclusion, holdout or journey, or another meaning of silence, is a change; how it is used there is none."""
+    plain = Audience(segment="buyers", to=("tiktok",), use="suppress")
+    shop = Workspace(
+        workspace="shop", environment="production", currency="USD", order_value="net", country="US", audiences=(plain,)
+    )
+    before = store.digest(shop, plain)
+    for changes in ({"segment": "vip"}, {"unless": ("vip",)}, {"holdout": "10%"}, {"while_in": {"cart": "6h"}}):
+        assert before != store.digest(shop, msgspec.structs.replace(plain, **changes))
+    assert before != store.digest(msgspec.structs.replace(shop, consent=Consent(unknown="denied")), plain)
+    for same in ({"use": "target"}, {"ad_groups": ("1",)}, {"way": "file"}, {"offer": True}, {"name": "Buyers"}):
+        assert before == store.digest(shop, msgspec.structs.replace(plain, **same))
