@@ -153,3 +153,12 @@ def test_a_purchase_since_the_checkout_puts_out() -> None:
     assert reach.verdict(rule, {}, last_of(PURCHASE)) is False
     assert reach.verdict(rule, {}, last_of(PURCHASE, CHECKOUT)) is True
     assert reach.verdict(rule, {}, last_of(VIEW)) is None
+
+
+def test_many_events_are_told_apart() -> None:
+    """Of nine ways in, each with its own way out by buying, none is left after a purchase; with one way out missing, one is."""
+    ways = [f"Way {number}" for number in range(9)]
+    out = [Not(part=Happened(event=PURCHASE, since=way)) for way in ways]
+    doors = Some(parts=tuple(Age(event=way, low=0, high=99) for way in ways))
+    assert reach.verdict(All(parts=(doors, *out)), {}, last_of(PURCHASE)) is False
+    assert reach.verdict(All(parts=(doors, *out[1:])), {}, last_of(PURCHASE)) is None
