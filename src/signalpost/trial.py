@@ -117,6 +117,8 @@ async def run(workspace: Workspace, name: str, now: int) -> Trial:
             works, told = False, str(error)
         if not works:
             return Trial(destination=name, credentials=False, credentials_sentence=told, passed=False)
+        if not platform.advertising:  # no purchase goes there; that it is reached is all there is to show
+            return Trial(destination=name, credentials=True, credentials_sentence=told, passed=True)
         story = tell(alone, chosen, uuid.uuid4().hex[:12], now)
         shown = list(pipeline.preview(plan, [each.request for each in story], lambda: now))
         checks = list(compare(alone, route, story, shown, now))

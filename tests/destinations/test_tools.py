@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 from tests.destinations.receiver import Answer, CustomerIO, served
 
-from signalpost import config, mapping
+from signalpost import config, mapping, trial
 from signalpost.destinations import CATALOG, PLATFORMS, customerio, webhook
 from signalpost.destinations.contract import Request
 from signalpost.doctor import OF_TOOLS, examine, nothing
@@ -373,6 +373,26 @@ def test_what_cannot_work_is_a_mistake_of_the_file(secret: str, option: str, mis
     assert [f"destinations.hook.{mistake}"] * len(wrong) == [note.path for note in wrong]
     assert len(wrong) == bool(mistake)
     assert secret not in str(notes)
+
+
+async def test_a_try_of_a_webhook_is_one_signed_message() -> None:
+    """`send-test` sends a tool no made-up purchase: a webhook gets one message of the check, which its receiver can verify."""
+    got: list[tuple[dict[str, str], bytes]] = []
+
+    def receive(method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        got.append((headers, body))
+        return 200, {}
+
+    with served(receive) as server:
+        text = f'{HEAD}  hook: {{type: webhook, secret: "${{SECRET}}", url: "{server}", allow_private: yes}}\n'
+        workspace, _ = config.check(text, {"SECRET": SECRET, "KEY": "k"}, CATALOG)
+        assert workspace is not None
+        shown = await trial.run(workspace, "hook", int(time.time() * 1000))
+
+    assert shown.passed
+    ((headers, body),) = got
+    told: Any = Webhook(SECRET).verify(body, headers)
+    assert told["type"] == "signalpost.check"
 
 
 def test_tools_are_not_measured_by_what_ads_need() -> None:
