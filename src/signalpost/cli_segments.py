@@ -582,7 +582,7 @@ def preview(
     most = max((day.inside for day in found.days), default=0)
     for day in found.days:
         share_of = round(BAR * day.inside / most) if most else 0
-        say(Text.assemble((moment(day.at, zone)[:10], "dim"), f" {day.inside:>9,} ", ("█" * share_of, "blue")))
+        say(Text.assemble((moment(day.at - 1, zone)[:10], "dim"), f" {day.inside:>9,} ", ("█" * share_of, "blue")))
     for each, names in known.items():
         say(f"  person {each}: {', '.join(names) or 'no identifier'}")
 

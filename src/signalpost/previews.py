@@ -340,15 +340,13 @@ def load(
 
     with tempfile.TemporaryDirectory(prefix="signalpost-") as folder:
         shelf = Shelf(into, Path(folder))
-        became = history.merged(connection)
-        forgotten: dict[int, int] = {}
+        joined = history.joined(connection)
         people: dict[int, tuple[Person, int]] = {}
         for page in history.people(connection):
             for person, known_at in page:
                 # A suppressed person is in no segment, and nothing of theirs is exported.
                 if not person.suppressed_at:
                     people[person.id] = (person if _keeps(wanted) else replace(person, keys={}), known_at)
-                    forgotten[person.id] = person.forgotten
             shelf.put("people", [person_row(*people[person.id]) for person, _ in page if person.id in people])
             advance(len(page))
         heard: dict[int, Heard] = {}
@@ -356,8 +354,8 @@ def load(
         for happened in history.events(connection, _names(wanted)):
             mine = []
             for each in happened:
-                whose = became.get(each.person, each.person)
-                if each.id > forgotten.get(whose, NEVER):
+                whose = joined.whose(each)
+                if whose is not None and whose in people:
                     mine.append((each, whose))
             missing += _put_events(connection, plan, shelf, mine, wanted, heard)
             advance(len(happened))
@@ -367,7 +365,7 @@ def load(
         counts = plan.counted_source.get(PURCHASE)
         for listed in history.orders(connection):
             for key, buyer, record in listed:
-                owner = became.get(buyer, buyer)
+                owner = joined.became.get(buyer, buyer)
                 if owner in people:
                     shelf.put("orders", order_rows(key, owner, record, lambda each: _bought(each, counts, plan)))
             advance(len(listed))
@@ -493,7 +491,7 @@ def export(
     connection: Connection, plan: Plan, folder: Path, *, kind: str = "parquet", progress: Progress | None = None
 ) -> dict[str, int]:
     """Write every table of the history as one file each into a folder; gives the rows of each."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     into = opened()
     try:
         load(connection, plan, into, ALL, progress)

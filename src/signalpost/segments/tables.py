@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from functools import lru_cache
 from typing import Any
 
 import sqlglot
@@ -133,7 +134,15 @@ def readings(value: Any) -> Iterator[Reading]:
 
 
 def _read(place: int, value: Any) -> Reading:
-    return place, text_of(value), number(number_of(value)), moment_of(value)
+    if isinstance(value, (dict, list, tuple)):
+        return place, None, None, None
+    return place, *_scalar(value)
+
+
+@lru_cache(maxsize=65_536, typed=True)
+def _scalar(value: Any) -> tuple[str | None, Decimal | None, int | None]:
+    """The three readings of a value: a shop has some thousand products and cities and writes them in every event."""
+    return text_of(value), number(number_of(value)), moment_of(value)
 
 
 def flattened(root: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -39,15 +39,48 @@ def size(connection: Connection) -> tuple[int, int, int]:
     return int(events), int(people), int(orders)
 
 
-def merged(connection: Connection) -> dict[int, int]:
+class People(Struct, frozen=True):
+    """Who became whom, and what is not remembered of whom."""
+
+    became: dict[int, int]
     """Person who is no longer -> who they are now."""
-    became: dict[int, int] = dict(connection.rows("history_merges"))
-    for other, person in became.items():
-        last = person
-        while last in became:
-            last = became[last]
-        became[other] = last
-    return became
+    silent: dict[int, list[tuple[int, int]]]
+    """Person, as events name them -> ranges of events that are not remembered: they wished to be left alone."""
+
+    def whose(self, event: Happening) -> int | None:
+        """Whose an event is by now; None where nothing of it is remembered."""
+        if any(start <= event.id <= end for start, end in self.silent.get(event.person, ())):
+            return None
+        return self.became.get(event.person, event.person)
+
+
+def joined(connection: Connection) -> People:
+    """Merges and wishes gone through in the order in which they came: a wish forgets all that came before it, and until it is
+    taken back nothing is remembered; who merges with somebody silent is silent from then on."""
+    news = [(event, 0, "", other, person) for event, other, person in connection.rows("history_merges")]
+    news += [(event, 1, kind, person, person) for event, kind, person in connection.rows("history_rights")]
+    members: dict[int, list[int]] = {}
+    since: dict[int, int] = {}
+    silent: dict[int, list[tuple[int, int]]] = {}
+    for event, _, kind, other, person in sorted(news, key=lambda each: each[:2]):
+        own = members.setdefault(person, [person])
+        if not kind:
+            lost = members.pop(other, [other])
+            if other in since:
+                begun = since.pop(other)
+                for each in lost:
+                    silent.setdefault(each, []).append((begun, event))
+                since.setdefault(person, event)
+            own.extend(lost)
+        elif kind == "suppress":
+            since.setdefault(person, event)
+            for each in own:
+                silent.setdefault(each, []).append((0, event))
+        elif person in since:
+            begun = since.pop(person)
+            for each in own:
+                silent.setdefault(each, []).append((begun, event))
+    return People({each: person for person, own in members.items() for each in own if each != person}, silent)
 
 
 def events(connection: Connection, names: Sequence[str] | None = None) -> Iterator[list[Happening]]:

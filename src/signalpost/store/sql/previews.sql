@@ -18,4 +18,7 @@ SELECT p.id, p.record, e.received_at FROM people p LEFT JOIN events e ON e.id = 
 SELECT key, person, record FROM orders WHERE key > ? AND person <> 0 AND record IS NOT NULL ORDER BY key LIMIT ?
 
 -- name: history_merges (who became whom)
-SELECT other, person FROM merges WHERE joined = 1 ORDER BY event
+SELECT event, other, person FROM merges WHERE joined = 1 ORDER BY event
+
+-- name: history_rights (who wished to be left alone, or no longer)
+SELECT id, kind, person FROM events WHERE kind IN ('suppress', 'unsuppress') AND person <> 0 ORDER BY id
