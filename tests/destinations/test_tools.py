@@ -20,7 +20,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.destinations.receiver import Answer, CustomerIO, served
 
 from signalpost import config, mapping, trial
-from signalpost.destinations import CATALOG, PLATFORMS, customerio, webhook
+from signalpost.destinations import CATALOG, PLATFORMS, customerio, tools, webhook
 from signalpost.destinations.contract import Request
 from signalpost.doctor import OF_TOOLS, examine, nothing
 from signalpost.errors import ConfigError, TransportError
@@ -87,6 +87,18 @@ async def told(server: str, signals: list[Signal], test: bool = False, settings:
     finally:
         await transport.close()
     return [outcome.kind for outcome in customerio.outcomes(response, len(signals))]
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+def test_times_are_the_same_however_they_are_written(at: int) -> None:
+    """Epoch milliseconds and their ISO 8601 text are one time; what is no time is none."""
+    written = tools.moment(at)
+
+    assert written is not None
+    assert written.endswith("Z")
+    assert tools.instant(written) == tools.instant(at) == at
+    assert tools.moment(written) == written
+    assert [tools.instant(odd) for odd in (True, None, "soon", "2026-11-22", 1.5, [1])] == [None] * 6
 
 
 # ---------------------------------------------------------------------------------------------- Customer.io

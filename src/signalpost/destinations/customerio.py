@@ -61,11 +61,11 @@ def attributes(signal: Signal) -> dict[str, Any] | None:
 
 
 def seconds(name: str) -> Any:
-    """Reads a time of the event's properties (epoch ms) as Unix seconds, which Customer.io compares times in."""
+    """Reads a time of the event's properties as Unix seconds, which Customer.io compares times in."""
 
     def read(signal: Signal) -> int | None:
-        value = signal.event.properties.get(name)
-        return value // 1000 if isinstance(value, int) and not isinstance(value, bool) else None
+        found = tools.instant(signal.event.properties.get(name))
+        return None if found is None else found // 1000
 
     return read
 

@@ -24,14 +24,24 @@ def newest(known: Mapping[str, int]) -> str | None:
     return max(clear)[1] if clear else None
 
 
-def moment(value: object) -> str | None:
-    """Epoch milliseconds as `2026-11-22T10:00:00.000Z`; text as it is; None for anything else."""
+def instant(value: object) -> int | None:
+    """A time of an event's properties in epoch milliseconds: such a number, or ISO 8601 with its offset; else None."""
     if isinstance(value, str):
-        return normalize.text(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+        try:
+            found = datetime.fromisoformat(value.strip())
+            return None if found.tzinfo is None else round(found.timestamp() * 1000)
+        except (ValueError, OverflowError):
+            return None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def moment(value: object) -> str | None:
+    """The same as `2026-11-22T10:00:00.000Z`."""
+    found = instant(value)
+    if found is None:
         return None
     try:
-        return f"{datetime.fromtimestamp(value / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{value % 1000:03d}Z"
+        return f"{datetime.fromtimestamp(found // 1000, UTC).replace(tzinfo=None).isoformat()}.{found % 1000:03d}Z"
     except (OverflowError, OSError, ValueError):
         return None
 
