@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo
@@ -93,6 +93,8 @@ class Listed(Struct, frozen=True, kw_only=True):
     """Its name at the platform."""
     synced_at: int | None
     loaded_at: int | None
+    refusals: list[store.Refusal]
+    """What the platform would not take or give back, the latest first; it is asked again after a day."""
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -103,7 +105,6 @@ class Shown(Struct, frozen=True, kw_only=True):
     """State -> identifiers."""
     people: int
     """People who are to be found at the platform by at least one identifier."""
-    refusals: list[store.Refusal]
     ad_groups: list[str]
     """As the workspace file names them."""
     ad_groups_wrong: str
@@ -246,10 +247,9 @@ def _listed(connection: Connection, workspace: Workspace) -> list[Listed]:
         here = kept.pop((audience.title, destination), None)
         if here is not None:
             numbers = figures.get(here.slot, Figures())
-            found.append(_row(here, audience.segment, audience.use, numbers, _part(workspace, destination)))
-    gone = (
-        _row(here, "", "", figures.get(here.slot, Figures()), _part(workspace, here.destination)) for here in kept.values()
-    )
+            refusals = store.refusals(connection, here.slot)
+            found.append(_row(here, audience.segment, audience.use, numbers, _part(workspace, destination), refusals))
+    gone = (_row(here, "", "", figures.get(here.slot, Figures()), _part(workspace, here.destination)) for here in kept.values())
     return [*found, *gone]
 
 
@@ -261,7 +261,9 @@ def _unmade(workspace: Workspace) -> list[Listed]:
     ]
 
 
-def _row(here: Standing, segment: str, use: str, figures: Figures, part: AudiencePart | None) -> Listed:
+def _row(
+    here: Standing, segment: str, use: str, figures: Figures, part: AudiencePart | None, refusals: Sequence[store.Refusal] = ()
+) -> Listed:
     return Listed(
         audience=here.name,
         destination=here.destination,
@@ -285,6 +287,7 @@ def _row(here: Standing, segment: str, use: str, figures: Figures, part: Audienc
         platform_name=here.platform_name,
         synced_at=here.synced_at,
         loaded_at=here.loaded_at,
+        refusals=list(refusals),
     )
 
 
@@ -294,7 +297,6 @@ def _shown(connection: Connection, workspace: Workspace, each: Listed) -> Shown:
         listed=each,
         identifiers=store.key_figures(connection, here.slot),
         people=store.reachable(connection, here.slot),
-        refusals=store.refusals(connection, here.slot),
         ad_groups=[group for audience in workspace.audiences if audience.title == each.audience for group in audience.ad_groups],
         ad_groups_wrong=here.applied.sentence,
         used_by=None if here.used_by is None else list(here.used_by),
@@ -332,6 +334,10 @@ def _lines(each: Listed, zone: ZoneInfo, now: int) -> Iterator[Text]:
     yield Text(f"  wanted {each.wanted:,}, taken by the platform {each.acknowledged:,}{waits}.")
     if each.state != "removed":
         yield _size(each, zone)
+    for refusal in each.refusals:
+        what = "would not add" if refusal.adding else "would not remove"
+        said = f"the platform {what} {refusal.keys:,} identifiers, last {moment(refusal.at, zone)}: {refusal.sentence}"
+        yield Text.assemble(("  ! ", "bold yellow"), said)
     if each.sentence:
         yield Text.assemble(("  ! ", "bold red"), each.sentence)
         if each.state in MAY_REBUILD:
@@ -383,9 +389,6 @@ def _details(each: Shown, zone: ZoneInfo) -> Iterator[Text]:
     open_ = sum(each.identifiers.get(state, 0) for state in ("adding", "removing"))
     if open_:
         yield Text(f"  {open_:,} identifiers were asked for without an answer yet; they are asked again.")
-    for refusal in each.refusals:
-        what = "would not add" if refusal.adding else "would not remove"
-        yield Text(f"  The platform {what} {refusal.keys:,} identifiers, last {moment(refusal.at, zone)}: {refusal.sentence}")
     if each.ad_groups:
         yield Text(f"  The workspace file gives it to the ad groups {', '.join(each.ad_groups)}.")
     if each.ad_groups_wrong:

@@ -61,6 +61,9 @@ TOGETHER = 4
 LOOK_MS = 900_000
 """How often a platform is asked for an audience's size and status."""
 
+SOON_MS = 60_000
+"""The same while ads cannot use it yet and people have come since the last look."""
+
 AGAIN_MS = 86_400_000
 """After how long what a platform refused is asked again."""
 
@@ -188,8 +191,10 @@ class Keeper:
         self._held_until = 0
         self._sure = False
         """Whether all that was asked to be made at the platform is known: no answer to it was lost."""
-        self._look_at: int | None = None
-        self._again_at = now_ms() + AGAIN_MS // 4
+        self._began = now_ms()
+        self._looked_at = 0
+        self._look_now = False
+        self._again_at = self._began + AGAIN_MS // 4
         self._applied = False
         """Whether the ad groups of the file were tried since the start."""
 
@@ -460,7 +465,7 @@ class Keeper:
     async def _rest(self, here: Standing, now: int) -> None:
         """Nobody is open: note that the first load is complete, take up again what was refused long ago."""
         if here.loaded_at is None and await self.database.write(partial(store.loaded, slot=self.slot, now=now)):
-            self._look_at = now
+            self._look_now = True
         if now >= self._again_at:
             self._again_at = now + AGAIN_MS // 4
             people = await self.database.read(partial(store.unlucky, slot=self.slot, before=now - AGAIN_MS))
@@ -469,13 +474,12 @@ class Keeper:
 
     async def _check(self, here: Standing, now: int, *, quiet: bool) -> int:
         """Ask for size and status now and then, and see to its ad groups; gives when it is to be done again (epoch ms)."""
-        if self._look_at is None:
-            self._look_at = now + LOOK_MS if here.size_at is None else here.size_at + LOOK_MS
-            if not self._applied and self._ad_groups() != here.applied:
-                self._look_at = now
-        if self._look_at > now:
-            return self._look_at
-        self._look_at = now + LOOK_MS
+        last = max(here.size_at or self._began, self._looked_at)
+        growing = not here.usable and (here.synced_at or 0) > last
+        due = last + (SOON_MS if growing else LOOK_MS)
+        if due > now and not self._look_now and (self._applied or self._ad_groups() == here.applied):
+            return due
+        self._looked_at, self._look_now, self._applied = now, False, True
         seen = await self.line.talk(self.part.look(self.line.account, here.held))
         if isinstance(seen, Answer):
             if seen.kind in {"gone", "foreign"}:
@@ -490,7 +494,7 @@ class Keeper:
             await self._say(here.held, "ready", "")
         if self._ad_groups() != here.applied:
             await self._apply(here)
-        return self._look_at
+        return now + LOOK_MS
 
     def _ad_groups(self) -> Applied:
         """The ad groups that are to use it, as they stand once they were told."""
@@ -500,7 +504,6 @@ class Keeper:
 
     async def _apply(self, here: Standing) -> None:
         """Tell ad groups to use it, and those that the file no longer names not to."""
-        self._applied = True
         wished, told = self._ad_groups(), here.applied
         before: set[tuple[str, str]] = {(told.use, group) for group in told.groups}
         after: set[tuple[str, str]] = {(wished.use, group) for group in wished.groups}

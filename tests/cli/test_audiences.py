@@ -123,7 +123,7 @@ def test_show_tells_what_was_refused_and_who_uses_it(told: Callable[..., Any], r
     """Identifiers by state, refusals with their sentence, ad groups of the file and of the platform."""
     [found] = told("audiences", "show", "buyers", "--at", "tiktok", "--config", kept)
     assert {"there": 2} == found["identifiers"]
-    assert [(True, "Not hashed.", 1)] == [(each[0], each[1], each[2]) for each in map(_values, found["refusals"])]
+    assert [(True, "Not hashed.", 1)] == [(each[0], each[1], each[2]) for each in map(_values, found["listed"]["refusals"])]
     assert [["268", "exclude"]] == found["used_by"]
     said = run("audiences", "show", "buyers", "--config", kept, environ=ENVIRON).stdout
     assert "buyers | glow 123456" in said

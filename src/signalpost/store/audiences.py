@@ -380,7 +380,8 @@ def loaded(connection: Connection, slot: int, now: int) -> bool:
 
 
 def ask_again(connection: Connection, slot: int, people: Sequence[int], now: int) -> None:
-    """Take up what the platform refused of these people as if it were new."""
+    """Take up what the platform refused of these people as if it were new; what is refused again is told again."""
+    connection.run("audience_refusals_clear", slot)
     connection.run_many("audience_refused_forget", [(slot, person) for person in people])
     connection.run_many("audience_ask_again", [(now, slot, person) for person in people])
 
