@@ -94,7 +94,11 @@ FIELDS: Final = (
     ),
     Field(path="attributes.segment", read=readers.said("segment"), doc="The segment that was entered or left."),
     Field(path="attributes.since", read=seconds("since"), doc="Since when they are in it, or were, Unix seconds."),
-    Field(path="attributes.why", read=readers.said("why"), doc="Which event or which end of a window moved them."),
+    Field(
+        path="attributes.why",
+        read=readers.said("why"),
+        doc="What moved them: an event, by name; `time` where a window ended; `rule` where the rule is new or changed.",
+    ),
     Field(
         path="attributes.changes_at",
         read=seconds("changes_at"),

@@ -73,7 +73,11 @@ FIELDS: Final = (
     Field(path="data.event", read=lambda signal: signal.name or None, doc="The canonical name of the event."),
     Field(path="data.segment", read=readers.said("segment"), doc="The segment that was entered or left."),
     Field(path="data.since", read=_time_said("since"), doc="Since when they are in it, or were, ISO 8601."),
-    Field(path="data.why", read=readers.said("why"), doc="Which event or which end of a window moved them."),
+    Field(
+        path="data.why",
+        read=readers.said("why"),
+        doc="What moved them: an event, by name; `time` where a window ended; `rule` where the rule is new or changed.",
+    ),
     Field(path="data.changes_at", read=_time_said("changes_at"), doc="When time alone may move them next, ISO 8601."),
     Field(
         path="data.person",
