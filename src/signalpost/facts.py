@@ -12,6 +12,7 @@ NO_FACTS = Facts()
 
 _ZERO = Decimal(0)
 _EXACT = Decimal("0.000001")
+_NONE = Decimal(0).quantize(_EXACT)
 
 
 def in_time(person: Person) -> list[tuple[int, str, Bought]]:
@@ -23,19 +24,30 @@ def of(person: Person) -> Facts:
     """What is computed of a person's orders."""
     if not person.orders:
         return NO_FACTS
-    standing = [order for order in person.orders.values() if not order.cancelled]
-    value = sum((order.value for order in standing if order.value is not None), _ZERO)
-    refunded = sum((order.refunded for order in standing), _ZERO)
-    listed = sum((order.list_value for order in person.orders.values()), _ZERO)
-    discount = sum((order.discount for order in person.orders.values()), _ZERO)
-    times = sorted(order.time for order in standing)
-    back = sum(order.cancelled or order.refunds for order in person.orders.values())
+    value = refunded = listed = discount = _ZERO
+    standing = back = 0
+    times = []
+    for order in person.orders.values():  # one walk: this is asked after every order of everybody
+        listed += order.list_value
+        if order.discount:
+            discount += order.discount
+        if order.cancelled:
+            back += 1
+            continue
+        standing += 1
+        times.append(order.time)
+        back += order.refunds
+        if order.value is not None:
+            value += order.value
+        if order.refunded:
+            refunded += order.refunded
+    times.sort()
     return Facts(
-        orders=len(standing),
+        orders=standing,
         lifetime_value=value - refunded,
-        average_order_value=(value / len(standing)).quantize(_EXACT) if standing else None,
-        refund_rate=(Decimal(back) / len(person.orders)).quantize(_EXACT),
-        discount_rate=(discount / listed).quantize(_EXACT) if listed > 0 else None,
+        average_order_value=(value / standing).quantize(_EXACT) if standing else None,
+        refund_rate=(Decimal(back) / len(person.orders)).quantize(_EXACT) if back else _NONE,
+        discount_rate=None if listed <= 0 else (discount / listed).quantize(_EXACT) if discount else _NONE,
         first_order_at=times[0] if times else None,
         last_order_at=times[-1] if times else None,
         days_between_orders=(

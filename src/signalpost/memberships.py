@@ -8,7 +8,6 @@ event of that person is applied, so neither how the stream is cut into batches n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -69,10 +68,16 @@ def _asked(
 ) -> tuple[dict[str, int], dict[str, int]]:
     """`inside` and `due` after asking these segments at this moment; the same objects where nothing changes."""
     own_inside = own_due = False
+    memory = person.memory
     for name in names:
         segment = segments.segments.get(name)
         if segment is not None and not person.suppressed_at:
-            holds, change = segment.test(person, now)
+            holds, change = False, NEVER
+            for slot in segment.needs:
+                if slot not in memory:
+                    break
+            else:
+                holds, change = segment.test(person, now)
         elif name in segments.unready and not person.suppressed_at:  # as they were, until its past is filled in
             holds, change = name in inside, NEVER
         else:
@@ -151,10 +156,14 @@ def remember(event: Event, name: str, person: Person, subject: Callable[[], cond
     if wanted is None or not person.id or person.suppressed_at:
         return person
     at = event.time if event.time < event.received_at else event.received_at  # noqa: FURB136 (min is slow)
-    looked = cache(subject)
+    looked = None
     before = memory = person.memory
     for slot, test in wanted:
-        times = live.added(memory.get(slot.key), slot, at) if test is None or test(looked()) else None
+        if test is not None:
+            looked = looked or subject()
+            if not test(looked):
+                continue
+        times = live.added(memory.get(slot.key), slot, at)
         if times is not None:
             if memory is before:
                 memory = before.copy()

@@ -10,8 +10,7 @@ nothing, and how the stream is cut into batches does not matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -56,6 +55,8 @@ __all__ = [
     "DERIVED_FROM", "PLACES", "SLOTS", "Batch", "Plan", "Previewed", "Route", "commit", "consent_of", "decide", "enrich",
     "gather", "micros", "number", "objection", "plan", "preview", "read", "resolve", "said_by", "step", "take",
 ]  # fmt: skip
+
+Made = TypeVar("Made")
 
 SIGNAL_KINDS = frozenset({"track", "page", "screen"})
 PAGE_NAMES = {"page": "Page Viewed", "screen": "Screen Viewed"}
@@ -261,7 +262,7 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
         signal,
         route,
         plan,
-        allowed=told.consent[0],
+        allowed=told.consent[0] or not route.platform.advertising,
         test=told.test,
         duplicate_order=purchase is not None and route.name in purchase.sent,
         now=made.now,
@@ -382,10 +383,22 @@ def subject(told: Told, work: Deciding) -> conditions.Subject:
         person=person,
         now=work.made.now,
         claim=lambda: own or purchases.claim(event, told.number, order),
-        facts=cache(lambda: facts.of(person)),
+        facts=once(lambda: facts.of(person)),
         number=lambda: None if known is None else purchases.number(person, known.key),
         record=None if known is None else known.record,
     )
+
+
+def once(make: Callable[[], Made]) -> Callable[[], Made]:
+    """`make`, called when it is first asked for; `functools.cache` costs more than what is made here."""
+    made: list[Made] = []
+
+    def get() -> Made:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
 
 
 def said_by(event: Event, plan: Plan) -> dict[str, bool]:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from signalpost import conditions, facts
 from signalpost.conditions.expressions import Asks
+from signalpost.conditions.subject import never
 from signalpost.events import Claim, Event, Order, Person
 from signalpost.segments import bands as value_tiers
 from signalpost.segments.bands import Bands
@@ -61,6 +62,8 @@ class Segment(Struct, frozen=True):
     name: str
     test: Test
     slots: frozenset[str]
+    needs: tuple[str, ...]
+    """Slots without which nobody is inside, whatever else is known."""
     orders: bool
     """Whether it reads what is computed of the person's orders."""
     traits: bool
@@ -284,6 +287,9 @@ def _trait(rule: Trait) -> Test:
     condition = conditions.compile(rule.when)
     test, changes = condition.test, condition.changes
 
+    if changes is never:
+        return lambda person, now: IN if test(as_subject(person, now)) else OUT
+
     def met(person: Person, now: int) -> Answer:
         subject = as_subject(person, now)
         return (test(subject), changes(subject))
@@ -390,6 +396,17 @@ def lot(salt: str, person: int) -> int:
     return int.from_bytes(sha256(f"{salt}:{person}".encode()).digest()[:8], "big") % LOTS
 
 
+def _needed(rule: Rule, rules: Mapping[str, Rule]) -> Iterable[str]:
+    """Slots that must hold something for the rule to hold."""
+    if isinstance(rule, All):
+        for part in rule.parts:
+            yield from _needed(part, rules)
+    elif isinstance(rule, Inside):
+        yield from _needed(rules[rule.segment], rules)
+    elif isinstance(rule, Age) or (isinstance(rule, Happened) and rule.least > 0):
+        yield from (each.key for each in _needs(rule))
+
+
 def _paths(expression: conditions.Expression) -> Iterable[str]:
     if isinstance(expression, Asks):
         yield expression.path
@@ -422,6 +439,7 @@ def compile(  # noqa: A001 - as in `conditions`
             name=name,
             test=test,
             slots=frozenset(each.key for each in own),
+            needs=tuple(dict.fromkeys(_needed(rule, rules))),
             orders=any(isinstance(leaf, Band) for leaf in reads) or any(path in ORDER_PATHS for path in paths),
             traits=any(path not in ORDER_PATHS for path in paths),
             blank=any(isinstance(leaf, Split) for leaf in reads) or test(Person(id=0), 0)[0],
