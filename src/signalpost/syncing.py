@@ -46,7 +46,7 @@ LINGER_MS = 1_000
 FILE_LINGER_MS = 900_000
 """The same where changes go by files: a platform takes its time for each."""
 
-FILE_PEOPLE = 50_000
+FILE_PEOPLE = 20_000
 """People of a page that goes by file, and the number that does not wait for more."""
 
 PEOPLE = 4_000
