@@ -52,6 +52,9 @@ FILE_PEOPLE = 20_000
 PEOPLE = 4_000
 """People of a page at least; a page is several requests, sent side by side."""
 
+URGENT_PEOPLE = 1_000
+"""People of a page that begins with urgent ones: it is to be on its way at once."""
+
 TRIAL = 10
 """People of a page while a platform does not answer as it should."""
 
@@ -247,7 +250,7 @@ class Keeper:
             due = audiences.due_at(people, most=enough, linger=FILE_LINGER_MS if by_file else LINGER_MS, now=now)
             if due <= now:
                 self._lingering = False
-                await self._tell(here, people)
+                await self._tell(here, people if by_file or people[0].priority != audiences.URGENT else people[:URGENT_PEOPLE])
                 return 0
         else:
             due = now + int(QUIET * 1000)
