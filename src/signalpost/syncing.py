@@ -67,6 +67,9 @@ LOOK_MS = 900_000
 SOON_MS = 60_000
 """The same while ads cannot use it yet and people have come since the last look."""
 
+USERS_MS = 3_600_000
+"""How often a platform is asked which ad groups use an audience: it may be many pages."""
+
 AGAIN_MS = 86_400_000
 """After how long what a platform refused is asked again."""
 
@@ -197,6 +200,7 @@ class Keeper:
         self._began = now_ms()
         self._looked_at = 0
         self._look_now = False
+        self._users_at = 0
         self._again_at = self._began + AGAIN_MS // 4
         self._applied = False
         """Whether the ad groups of the file were tried since the start."""
@@ -490,8 +494,11 @@ class Keeper:
             else:
                 await self._fail(here, seen)
             return now
-        users = await self.line.talk(self.part.users(self.line.account, here.held))
-        used_by = None if isinstance(users, Answer) else users
+        used_by = None
+        if now >= self._users_at:
+            self._users_at = now + USERS_MS
+            users = await self.line.talk(self.part.users(self.line.account, here.held))
+            used_by = None if isinstance(users, Answer) else users
         await self.database.write(lambda connection: store.seen(connection, self.slot, seen, used_by, now))
         if quiet and here.sentence:
             await self._say(here.held, "ready", "")
