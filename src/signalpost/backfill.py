@@ -33,6 +33,10 @@ PEOPLE = 200
 """People that one piece asks."""
 
 
+RIGHTS = frozenset({"delete", "suppress", "unsuppress"})
+"""Kinds of events that exercise a right: nothing is learned of who does."""
+
+
 class Piece(Struct):
     """One step of a backfill, decided."""
 
@@ -94,7 +98,7 @@ def _remembering(connection: Connection, plan: Plan, backfill: Backfill) -> Piec
     past = [
         _Past(number, kind, name, person, min(time, received_at), _origin(number, note))
         for number, kind, name, person, time, received_at, counts, note in rows
-        if person and counts and (traits or name in by_event)
+        if person and counts and kind not in RIGHTS and (traits or name in by_event)
     ]
     became = stored.last_known_as(connection, {each.person for each in past})
     people = batches.people(connection, list({became.get(each.person, each.person) for each in past}))

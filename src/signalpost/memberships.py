@@ -185,6 +185,8 @@ def settle(number: int, name: str, at: int, work: Deciding) -> None:
         joined = each in work.joined
         if joined:
             after = live.trimmed(after, segments)
+            if after.suppressed_at:  # who joins somebody that wished to be forgotten is forgotten with them
+                after = replace(after, memory={}, forgotten=number)
             names: Iterable[str] = {**segments.segments, **after.inside}
         else:
             names = touched(before, after, segments)
