@@ -66,8 +66,9 @@ def commit(connection: Connection, made: Piece, now: int) -> None:
     batches.fire(connection, made.moved)
     connection.run("backfill_went", made.event, made.person, made.seen, made.missing, now, made.backfill.id)
     if made.ends:
+        looked, missing = made.backfill.done + made.seen, made.backfill.missing + made.missing
         for name in made.backfill.segments:
-            connection.run("segment_ready", now, name)
+            connection.run("segment_ready", now, looked, missing, name)
         connection.run("backfill_done", made.backfill.id)
 
 

@@ -138,11 +138,16 @@ def gather(connection: Connection, workspace: Workspace, now: int, known: Usual 
         audiences=tuple(synced(connection, workspace, known.audiences)),
         building=tuple(
             [
-                Building(tuple(msgspec.json.decode(names, type=list[str])), int(missing), int(done))
+                Building(_names(names), int(missing), int(done))
                 for names, missing, done in connection.rows("findings_building")
             ]
         ),
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """One segment, or the JSON list of those that a backfill builds."""
+    return tuple(msgspec.json.decode(text, type=list[str])) if text.startswith("[") else (text,)
 
 
 def _counts(connection: Connection, since: int, until: int = FOR_EVER) -> tuple[Count, ...]:

@@ -123,5 +123,7 @@ ON CONFLICT (audience, hour) DO UPDATE SET people = excluded.people
 -- name: findings_sizes_prune
 DELETE FROM audience_sizes WHERE hour < ?
 
--- name: findings_building
+-- name: findings_building (being built, and built with gaps)
 SELECT segments, missing, done FROM backfills
+UNION ALL
+SELECT name, missing, looked FROM segments WHERE missing > 0 AND ready_at IS NOT NULL AND removed_at IS NULL

@@ -16,7 +16,7 @@ UPDATE segments SET digest = ?, ready_at = NULL, removed_at = NULL WHERE name = 
 UPDATE segments SET removed_at = ? WHERE name = ? AND removed_at IS NULL
 
 -- name: segment_ready
-UPDATE segments SET ready_at = ? WHERE name = ?
+UPDATE segments SET ready_at = ?, looked = ?, missing = ? WHERE name = ?
 
 -- name: cutoff_rows
 SELECT name, bounds FROM cutoffs

@@ -16,6 +16,8 @@ CREATE TABLE segments (
     name        TEXT NOT NULL UNIQUE,
     digest      TEXT NOT NULL,          -- of its rule with all that it names; another one begins a backfill
     ready_at    BIGINT,                 -- since when membership is exact; NULL: being built
+    looked      BIGINT NOT NULL DEFAULT 0,  -- events that its backfill read again
+    missing     BIGINT NOT NULL DEFAULT 0,  -- of them, those whose request the journal no longer held: they do not count
     removed_at  BIGINT                  -- when it left the workspace file
 );
 
