@@ -116,6 +116,7 @@ EDGES: dict[str, Rule] = {
     "shorter": Trait(when={"person.traits.at": {"age": {"lte": "24h"}}}),
     "of a list": Trait(when={"person.traits.several": {"age": {"gte": "0h"}}}),
     "in a list": Trait(when={"person.traits.several": {"lt": 50}}),
+    "empty": Trait(when={"person.traits.none": {"exists": "true"}}),
     "alike": Trait(when={"person.traits.worth": "49.90"}),
     "not alike": Trait(when={"person.traits.worth": {"not_in": ["1000", "49.90"]}}),
     "bought": Trait(when={"person.orders": {"gte": 1}, "person.last_order_at": {"age": {"gte": "6h"}}}),
@@ -142,7 +143,12 @@ def test_live_and_sql_agree_at_every_edge(warehouses: tuple[Ducks, Elephant]) ->
             events=tuple(
                 sorted(((number * 100 + place, each) for place, each in enumerate(events)), key=lambda pair: pair[1].received_at)
             ),
-            heard={"at": [(time, time)], "several": [(time, [time, 49.9])], "worth": [(time, 49.9), (time + HOUR, "1e3")]},
+            heard={
+                "at": [(time, time)],
+                "several": [(time, [time, 49.9])],
+                "worth": [(time, 49.9), (time + HOUR, "1e3")],
+                "none": [(time, {})],
+            },
             orders={"o": ((time, bought(0)), (time + HOUR, bought(20)))},
         )
         for number, (time, events) in enumerate(
