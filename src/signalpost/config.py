@@ -804,6 +804,14 @@ class _Checking:
 
     def _keys(self) -> None:
         """A key tells which source a request belongs to, so no two sources share one."""
+        own = self.root.entries["sources"].entries.get(MEMBERSHIPS) if "sources" in self.root.entries else None
+        if own is not None:
+            self.notes.place(
+                own.key_line,
+                own.column,
+                own.path,
+                f"A source cannot be called `{MEMBERSHIPS}`: what Signalpost itself tells comes under that name.",
+            )
         seen: dict[tuple[str, str], str] = {}
         for name, one in self._each("sources"):
             for key in ("write_key", "site_id"):
@@ -986,6 +994,9 @@ def _is_path(value: Value) -> str | None:
         f"such as `properties.event_id`, not `{value.raw}`."
     )
 
+
+MEMBERSHIPS = "signalpost"
+"""The source of what Signalpost itself tells (`sources.memberships`)."""
 
 _ROOTS = ("properties", "context", "traits")
 

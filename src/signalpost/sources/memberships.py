@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from signalpost import config
 from signalpost.events import Event, Identifier, Person
 from signalpost.sources.wire import Reading, Received
 
-SOURCE = "signalpost"
-"""The source of these events; no source of a workspace file can send on this wire."""
+SOURCE = config.MEMBERSHIPS
+"""The source of these events; no source of a workspace file may be called so."""
 
 NAMES = {True: "Segment Entered", False: "Segment Left"}
 
