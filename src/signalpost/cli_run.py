@@ -227,7 +227,7 @@ def bench(
 
     how late a membership change by time alone is, and what an event costs in a store with a million people.
     """
-    from signalpost.benchmarks import audiences, flow, latency, mapping, people, timers  # noqa: PLC0415  (nobody else needs them)
+    from signalpost.benchmarks import audiences, flow, latency, mapping, people, rescan, timers  # noqa: PLC0415  (nobody else needs them)
 
     benches: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "map": lambda: [mapping.run(platform, signals=events or 60_000) for platform in mapping.SETTINGS],
@@ -235,6 +235,7 @@ def bench(
         "latency": lambda: [asyncio.run(latency.run(seconds=max(2, (events or 10_000) // 500)))],
         "timers": lambda: [asyncio.run(timers.run(people=events or 100_000))],
         "people": lambda: [people.run(many=events or 1_000_000)],
+        "rescan": lambda: [rescan.run(people=events or 100_000, events=20 * (events or 100_000))],
         "audiences": lambda: asyncio.run(audiences.run(people=events or 1_000_000)),
     }
     chosen = which or ["map", "flow", "latency"]

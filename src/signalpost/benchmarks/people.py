@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from signalpost import memberships, pipeline
 from signalpost.benchmarks import mapping, orders, segments
 from signalpost.events import Person
@@ -50,11 +52,29 @@ def run(*, few: int = 10_000, many: int = 1_000_000, events: int = 20_000) -> di
     }
 
 
+def cost(folder: Path, *, people: int = 10_000, events: int = 8_000) -> float:
+    """CPU seconds that the thirty segments add to an event, measured in turns with a store that has none."""
+    stores = [_Store(folder, people, segmented=False), _Store(folder, people)]
+    spent = [0.0, 0.0]
+    for store in stores:
+        store.take(2_000)
+    for _ in range(ROUNDS):
+        for place, store in enumerate(stores):
+            began = time.process_time()
+            store.take(events // ROUNDS)
+            spent[place] += time.process_time() - began
+    for store in stores:
+        store.database.close()
+    return (spent[1] - spent[0]) / events
+
+
 class _Store:
     """A database with so many people, each with a past, and a stream of events of theirs."""
 
-    def __init__(self, folder: Path, people: int) -> None:
-        workspace = segments.workspace(mapping.workspace("tiktok", "pinterest"), database=str(folder / f"{people}.db"))
+    def __init__(self, folder: Path, people: int, *, segmented: bool = True) -> None:
+        workspace = mapping.workspace("tiktok", "pinterest")
+        database = str(folder / f"{people}{'' if segmented else '-plain'}.db")
+        workspace = segments.workspace(workspace, database=database) if segmented else replace(workspace, database=database)
         self.database = Database(workspace.database)
         self.plan = plan_of(self.database, workspace)
         self.people = people
