@@ -90,10 +90,42 @@ def test_orders_rollout_and_derived_events_are_seen(told: dict[str, Any]) -> Non
 
 
 @pytest.mark.slow
+def test_people_stand_in_every_tier_and_the_forecast_moves_them(told: dict[str, Any]) -> None:
+    """Tiers add up to their ladder, whoever is in the first has left it in two days, and everybody moves to a later one."""
+    tiers = {each["segment"]: each for each in told["segments"]}
+    ladder = [tiers[f"cart_{name}"] for name in ("reminder", "social_proof", "offer", "last_call")]
+    assert {each["segment"] for each in ladder} == set(told["ladders"])
+    assert tiers["cart"]["inside"] == sum(each["inside"] for each in ladder) > 50
+    assert all(each["inside"] and each["entered"] and each["left"] for each in ladder)
+    for each in told["segments"]:
+        assert each["ahead"][-1] == each["inside"] + each["will_enter"] - each["will_leave"] >= 0
+    assert [0, 0] == [ladder[0]["ahead"][-1], ladder[0]["will_enter"]]
+    assert all(each["will_enter"] for each in ladder[1:])
+    assert tiers["lapsed_10d"]["inside"] > 0
+    assert tiers["recent_buyers"]["inside"] > 700
+    bands = [tiers[f"worth_{name}"]["inside"] for name in ("low", "mid", "top")]
+    assert bands[0] > bands[2] > 50
+
+
+@pytest.mark.slow
+def test_audiences_are_at_the_platforms_as_they_are_wanted(told: dict[str, Any]) -> None:
+    """Nothing is open, no identifier is missing or left over at either platform, and buyers' suppression was timed at both."""
+    assert {} == told["different"]
+    assert {"ready", "new"} >= {each["state"] for each in told["audiences"]}
+    assert all((each["acknowledged"], each["pending"]) == (each["wanted"], 0) for each in told["audiences"])
+    by_segment = {(each["segment"], each["destination"]): each for each in told["audiences"]}
+    for destination in told["platforms"]:
+        assert by_segment["recent_buyers", destination]["wanted"] > 700
+        assert by_segment["cart_reminder", destination]["wanted"] > 0
+        assert told["suppressed"][destination]["count"] > 100
+        assert 0 <= told["suppressed"][destination]["p50"] <= told["suppressed"][destination]["p99"]
+
+
+@pytest.mark.slow
 def test_the_findings_name_the_dirt(told: dict[str, Any]) -> None:
     """The lost match keys with the client that lost them, mixed values, a late source, doubles with the pixel, a trial gate."""
     found = {each["kind"]: each for each in reversed(told["findings"])}
-    assert {"keys_dropped", "mixed_source", "late_source", "double_sending", "observed"} <= set(found)
+    assert {"keys_dropped", "mixed_source", "late_source", "double_sending", "observed", "early_offer"} <= set(found)
     assert set(found) <= set(findings.KINDS)
     dropped = [each["sentence"] for each in told["findings"] if each["kind"] == "keys_dropped"]
     assert any("e-mail" in sentence and "analytics.js 2.12.0" in sentence for sentence in dropped)
@@ -129,9 +161,12 @@ def live(tmp_path: Path) -> Iterator[list[str]]:
 
 
 def test_its_commands_look_at_a_running_demo(live: list[str], tmp_path: Path) -> None:
-    """Doctor, findings, rollout and report answer, as printed, on the workspace that is being served."""
+    """Quality, segments, audiences and lift answer, as printed, on the workspace that is being served."""
     first, *commands = live
-    assert ["doctor", "findings", "rollout", "report"] == [command.split()[1] for command in commands]
+    assert [command.split()[1] for command in commands] == [
+        *("doctor", "findings", "rollout", "report"),
+        *("segments", "segments", "audiences", "lift"),
+    ]
     for command in commands:
         words = shlex.join([*COMMAND, *shlex.split(command)[1:]])
         done = subprocess.run(
