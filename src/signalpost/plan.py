@@ -84,8 +84,8 @@ class Plan(Struct, frozen=True):
     audiences: tuple[audiences.Wanted, ...] = ()
     told: frozenset[str] = frozenset()
     """Segments of whose coming and going any destination is told."""
-    cutoffs: dict[str, tuple[Decimal, ...]] = {}
-    """The computed bounds of value tiers it was made with."""
+    bands: dict[str, bands.Bands] = {}
+    """Value tiers with the bounds it was made with."""
 
     def rules_at(self, route: Route, name: str) -> tuple[gates.Rule, ...]:
         """The workspace's own gates that look at this event on its way to this destination."""
@@ -111,7 +111,7 @@ def plan(workspace: workspace_file.Workspace, numbers: Numbers | None = None) ->
             audiences={pair: slot for slot, pair in enumerate(titles)},
         )
     routes = tuple(_route(workspace, name, numbers.destinations[name]) for name in workspace.destinations)
-    tiers = {name: bands.declared(each, numbers.cutoffs.get(name, ())) for name, each in workspace.value_tiers.items()}
+    tiers = numbers.bands or {name: bands.declared(each) for name, each in workspace.value_tiers.items()}
     firsts: dict[str, tuple[First, ...]] = {}
     reached = []
     for name, derived in workspace.derived.items():
@@ -148,7 +148,7 @@ def plan(workspace: workspace_file.Workspace, numbers: Numbers | None = None) ->
         capped=tuple(route.name for route in routes if any(route.caps)),
         segments=live.compile(all_segments.rules, tiers, numbers.unready) if all_segments.rules else live.NONE,
         segment_slots=numbers.segments,
-        cutoffs=numbers.cutoffs,
+        bands=tiers,
         told=_told(routes, all_segments),
         audiences=audiences.of(workspace, numbers.audiences, numbers.unready),
     )

@@ -199,7 +199,7 @@ class Processing:
         if self.plan.workspace.value_tiers and now >= self._looked_at + LOOK_MS:
             self._looked_at = now
             if await self.database.write(
-                partial(memberships.recut, workspace=self.plan.workspace, known=self.plan.cutoffs, now=now)
+                partial(memberships.recut, workspace=self.plan.workspace, known=self.plan.bands, now=now)
             ):
                 await self._plan_anew()
                 self._filling = True

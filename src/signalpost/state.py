@@ -7,13 +7,13 @@ compared and repeated.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct, field
 
 from signalpost.events import Identifier, Person
 from signalpost.purchases import NOTHING, Record
+from signalpost.segments.bands import Bands
 from signalpost.sources.memberships import Told
 
 Row = tuple[Any, ...]
@@ -33,8 +33,8 @@ class Numbers(Struct, frozen=True):
     """Of every segment there ever was."""
     audiences: dict[tuple[str, str], int] = {}
     """(audience, destination) -> slot."""
-    cutoffs: dict[str, tuple[Decimal, ...]] = {}
-    """Value tiers -> their bounds, of those that are quantiles."""
+    bands: dict[str, Bands] = {}
+    """Value tiers with their bounds as they are now."""
     unready: frozenset[str] = frozenset()
     """Segments whose past is not remembered yet: nobody is asked about them."""
 

@@ -50,7 +50,7 @@ class Shop(Flow):
     async def compute(self, at: int) -> None:
         """Compute what is due, and bring everybody up to date with it as `serve` does."""
         await valuing.once(self.database, CHOSEN, at)
-        if not self.write(partial(stored.recut, workspace=CHOSEN, known=self.plan.cutoffs, now=at)):
+        if not self.write(partial(stored.recut, workspace=CHOSEN, known=self.plan.bands, now=at)):
             return
         self.plan = pipeline.plan(CHOSEN, self.write(lambda connection: stored.numbers(connection, CHOSEN, at)))
 
@@ -89,7 +89,7 @@ async def test_people_come_into_bands_and_stay_there(database: Database) -> None
     shop.ordered([(number, 5) for number in range(30, 40)], NOW + 2 * HOUR)
     before = shop.inside("share_top")
     await shop.compute(NOW + 2 * DAY)
-    assert shop.plan.cutoffs["share"][0] > 140
+    assert shop.plan.bands["share"].bounds[0] > 140
     assert shop.inside("share_top") == before
 
     shop.ordered([(3, 500)], NOW + 3 * DAY)

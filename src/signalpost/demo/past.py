@@ -103,8 +103,8 @@ class _Past:
             self._looked_at = now
             await self.database.write(partial(rollouts.advance_all, workspace=self.workspace, now=now))
             await valuing.once(self.database, self.workspace, now)
-            cutoffs = partial(stored.recut, workspace=self.workspace, known=self.plan.cutoffs, now=now)
-            if await self.database.write(cutoffs):
+            bounds = partial(stored.recut, workspace=self.workspace, known=self.plan.bands, now=now)
+            if await self.database.write(bounds):
                 await self._plan_anew()
                 await self.fill(now)
             await asyncio.to_thread(watch.once, self.database, self.workspace, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 
 import msgspec
 from msgspec import Struct
@@ -11,14 +10,14 @@ from msgspec import Struct
 from signalpost.config import Workspace
 from signalpost.events import Person
 from signalpost.segments import catalog, live
+from signalpost.segments.bands import Bands
 from signalpost.segments.rules import Band
 from signalpost.state import Numbers
-from signalpost.store import audiences, batches
+from signalpost.store import audiences, batches, valuing
 from signalpost.store.database import Connection
 
 _person = msgspec.json.Decoder(Person)
 _names = msgspec.json.Decoder(tuple[str, ...])
-_bounds = msgspec.json.Decoder(tuple[Decimal, ...])
 _encode = msgspec.json.Encoder().encode
 
 TRAIT = "trait:"
@@ -60,7 +59,7 @@ def known(connection: Connection, workspace: Workspace) -> Numbers:
         destinations=batches.slots(connection, list(workspace.destinations)),
         segments={name: int(slot) for name, slot, _, _, _ in rows},
         audiences={(name, destination): int(slot) for name, destination, slot in connection.rows("audience_slots")},
-        cutoffs=_cutoffs(connection),
+        bands=valuing.present(connection, workspace),
         unready=frozenset(name for name, _, _, ready_at, _ in rows if ready_at is None and name in filling),
     )
 
@@ -99,10 +98,9 @@ def _register(connection: Connection, workspace: Workspace, segments: catalog.Ca
     _begin(connection, changed, fresh, events + many, now)
 
 
-def recut(connection: Connection, workspace: Workspace, known: Mapping[str, tuple[Decimal, ...]], now: int) -> bool:
+def recut(connection: Connection, workspace: Workspace, known: Mapping[str, Bands], now: int) -> bool:
     """Whether bounds of value tiers are others than `known`; then everybody is to be asked about what is made of them."""
-    bounds = _cutoffs(connection)
-    moved = {name for name in bounds.keys() | known.keys() if bounds.get(name) != known.get(name)}
+    moved = {name for name, bands in valuing.present(connection, workspace).items() if bands != known.get(name)}
     if not moved:
         return False
     rules = catalog.of(workspace).rules
@@ -113,10 +111,6 @@ def recut(connection: Connection, workspace: Workspace, known: Mapping[str, tupl
     ]
     _begin(connection, segments, (), int(connection.rows("people_count")[0][0]), now)
     return True
-
-
-def _cutoffs(connection: Connection) -> dict[str, tuple[Decimal, ...]]:
-    return {name: _bounds.decode(bounds) for name, bounds in connection.rows("cutoff_rows")}
 
 
 def _begin(connection: Connection, segments: Sequence[str], fresh: Sequence[str], total: int, now: int) -> None:

@@ -18,9 +18,6 @@ UPDATE segments SET removed_at = ? WHERE name = ? AND removed_at IS NULL
 -- name: segment_ready
 UPDATE segments SET ready_at = ?, looked = ?, missing = ? WHERE name = ?
 
--- name: cutoff_rows
-SELECT name, bounds FROM cutoffs
-
 -- name: person_moved (by time alone: that is no news of them)
 UPDATE people SET record = ?, next_at = ? WHERE id = ?
 
