@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from signalpost import conditions, facts, identity, memberships, orders, purchases, sources
 from signalpost.audiences import wants
 from signalpost.events import Event, Person
-from signalpost.memberships import BY_RULE, LOAD
+from signalpost.memberships import LOAD, by_rule, by_time
 from signalpost.pipeline import DERIVED_FROM
 from signalpost.plan import Plan
 from signalpost.segments import live
@@ -175,16 +175,16 @@ def _asking(connection: Connection, plan: Plan, backfill: Backfill, upto: int, n
     for audience, person, wanted in connection.rows("wanted_of_people", [each.id for each in page]):
         held[audience, person] = bool(wanted)
     for before in page:
-        person, by_time = memberships.caught_up(before, plan.segments, upto)
+        person, moves = memberships.caught_up(before, plan.segments, upto)
         moment = max(upto, person.looked_at)
-        memberships.write(before, person, by_time, memberships.BY_TIME, moment, LOAD, plan, made.moved)
-        after, by_rule = memberships.asked(person, plan.segments, backfill.segments, moment)
-        memberships.write(person, after, by_rule, BY_RULE, moment, LOAD, plan, made.moved, why="rule")
+        memberships.write(before, person, moves, by_time(moment, LOAD), plan, made.moved)
+        after, moves = memberships.asked(person, plan.segments, backfill.segments, moment)
+        memberships.write(person, after, moves, by_rule(moment), plan, made.moved)
         if after is not before:
             made.moved.people.append(after)
         for audience in plan.audiences:
             wanted = wants(audience, after)
             for slot in audience.slots:
                 if wanted != held.get((slot, after.id), False):
-                    made.moved.wanted.setdefault((slot, after.id), (int(wanted), LOAD, BY_RULE, moment))
+                    made.moved.wanted.setdefault((slot, after.id), (int(wanted), LOAD, by_rule(moment).event, moment))
     return made

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from signalpost import config, masking
+from signalpost import config, masking, state
 from signalpost.cli_say import AsJson, Misuse, say, say_json, workspace_at
 from signalpost.conditions.scalars import moment_of
 from signalpost.config import Workspace
@@ -271,9 +271,9 @@ def _moved_words(told: Told, zone: ZoneInfo) -> str:
 
 
 def _why(move: Move) -> str:
-    if move.event == kept.BY_TIME:
+    if move.event == state.BY_TIME:
         return "because time passed"
-    if move.event == kept.BY_RULE:
+    if move.event == state.BY_RULE:
         return "because the rule or the workspace changed"
     return f"by {move.name or 'an event that is no longer kept'} (event {move.event})"
 

@@ -19,16 +19,33 @@ from signalpost.plan import Plan
 from signalpost.segments import live
 from signalpost.segments.live import NEVER, Live
 from signalpost.sources import memberships as tell
-from signalpost.state import Decision
-
-BY_TIME, BY_RULE = 0, -1
-"""What moved a person where no event did: a window that ended; a rule that is new or was changed."""
+from signalpost.state import BY_RULE, BY_TIME, Decision
 
 URGENT = frozenset({"Order Completed", "Order Refunded", "Order Cancelled", "Order Flagged"})
 """Events whose audience changes go before all others: whoever bought must not be chased."""
 
 FIRST, NORMAL, LOAD = 0, 1, 2
 """Priorities of audience changes."""
+
+
+class Cause(Struct, frozen=True, gc=False):
+    """What moved people, and how urgent it is that audiences follow."""
+
+    event: int
+    """Or `BY_TIME`, `BY_RULE`."""
+    at: int
+    why: str
+    priority: int = NORMAL
+
+
+def by_time(upto: int, priority: int = NORMAL) -> Cause:
+    """The passing of time up to a moment."""
+    return Cause(BY_TIME, upto, "time", priority)
+
+
+def by_rule(at: int) -> Cause:
+    """A rule that is new or was changed."""
+    return Cause(BY_RULE, at, "rule", LOAD)
 
 
 class Move(Struct, frozen=True, gc=False):
@@ -142,7 +159,7 @@ def begin(person: Person, at: int, work: Deciding) -> Person:
         return person
     if person.due and min(person.due.values()) <= at:
         after, moves = caught_up(person, segments, at)
-        write(person, after, moves, BY_TIME, at, NORMAL, work.plan, work.made)
+        write(person, after, moves, by_time(at), work.plan, work.made)
         work.state.people[person.id] = after
         work.changed[person.id] = None
         person = after
@@ -197,8 +214,8 @@ def settle(number: int, name: str, at: int, work: Deciding) -> None:
         if after is not people[each]:
             people[each] = after
             work.changed[each] = None
-        priority = FIRST if name in URGENT or after.suppressed_at else NORMAL
-        write(before, after, moves, number, moment, priority, work.plan, work.made, joined=joined, why=name)
+        cause = Cause(number, moment, name, FIRST if name in URGENT or after.suppressed_at else NORMAL)
+        write(before, after, moves, cause, work.plan, work.made, joined=joined)
         work.before[each] = after
     work.joined.clear()
 
@@ -224,7 +241,7 @@ def fired(people: Iterable[Person], upto: int, plan: Plan, now: int) -> Decision
         after, moves = caught_up(person, plan.segments, upto)
         if after is not person:
             made.people.append(after)
-            write(person, after, moves, BY_TIME, upto, NORMAL, plan, made)
+            write(person, after, moves, by_time(upto), plan, made)
     return made
 
 
@@ -232,20 +249,17 @@ def write(
     before: Person,
     after: Person,
     moves: list[Move],
-    event: int,
-    at: int,
-    priority: int,
+    cause: Cause,
     plan: Plan,
     made: Decision,
     *,
     joined: bool = False,
-    why: str = "time",
 ) -> None:
     """The rows of what moved, and of the audiences that want the person now, or no longer do, or under other identifiers."""
     slots = plan.segment_slots
     for move in moves:
         slot = slots[move.segment]
-        made.moves.append((after.id, move.at, slot, int(move.entered), event))
+        made.moves.append((after.id, move.at, slot, int(move.entered), cause.event))
         made.members[slot, after.id] = after.inside.get(move.segment)
         if move.segment in plan.told and not after.suppressed_at and (who := tell.named(after)):
             made.told.append(
@@ -255,7 +269,7 @@ def write(
                     entered=move.entered,
                     at=move.at,
                     since=move.at if move.entered else before.inside.get(move.segment, move.at),
-                    why=why,
+                    why=cause.why,
                     changes_at=after.due.get(move.segment),
                 )
             )
@@ -266,13 +280,13 @@ def write(
     taught = joined or after.keys is not before.keys
     if not (moves or taught or after.consent is not before.consent or after.suppressed_at != before.suppressed_at):
         return
-    asked_at = moves[-1].at if moves else at
+    asked_at = moves[-1].at if moves else cause.at
     for each in plan.audiences:
         wants, had = audiences.wants(each, after), audiences.wants(each, before)
         if wants != had or (wants and taught):
             for slot in each.slots:
                 earlier = made.wanted.get((slot, after.id))
-                if earlier is not None and earlier[1] < priority:  # the more urgent of two changes says how urgent it is
+                if earlier is not None and earlier[1] < cause.priority:  # the more urgent of two changes says how urgent it is
                     made.wanted[slot, after.id] = (int(wants), *earlier[1:])
                 else:
-                    made.wanted[slot, after.id] = (int(wants), priority, event, asked_at)
+                    made.wanted[slot, after.id] = (int(wants), cause.priority, cause.event, asked_at)

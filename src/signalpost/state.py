@@ -25,6 +25,10 @@ SLOTS = 64
 """Destinations a workspace may have; a signal's id is its event's id times this, plus the destination's slot."""
 
 
+BY_TIME, BY_RULE = 0, -1
+"""What stands in the place of an event where none moved a person: a window that ended; a rule that is new or was changed."""
+
+
 class Numbers(Struct, frozen=True):
     """What the database knows of a workspace and the file does not: small numbers, and bounds that were computed."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.laws.flow import DAY, HOUR, MINUTE, NOW, Flow, moment, request, workspace
 
-from signalpost import backfill, memberships, pipeline
+from signalpost import backfill, memberships, pipeline, state
 from signalpost.events import Person
 from signalpost.segments.forecast import forecast
 from signalpost.store import batches, segments
@@ -91,7 +91,7 @@ def test_a_move_tells_what_made_it(shop: Flow) -> None:
     [buyer] = look(lambda one: segments.find(one, "u1", WORKSPACE))
     out, entered = look(lambda one: segments.moves_of(one, buyer.id, slots["cart"]))
     assert (out.entered, out.name, out.time) == (False, "Order Completed", NOW - HOUR + MINUTE)
-    assert (entered.entered, entered.event, entered.at) == (True, segments.BY_TIME, NOW - 2 * HOUR)
+    assert (entered.entered, entered.event, entered.at) == (True, state.BY_TIME, NOW - 2 * HOUR)
     every = look(lambda one: segments.moves_of(one, buyer.id))
     assert {move.segment for move in every} == {slots["cart"], slots["buyers"]}
 

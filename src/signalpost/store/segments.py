@@ -13,9 +13,6 @@ from signalpost.events import IDENTIFIER_KINDS, Identifier, Person
 from signalpost.store import batches
 from signalpost.store.database import Connection, Row
 
-BY_TIME, BY_RULE = 0, -1
-"""What stands for the event where none moved a person (`memberships`)."""
-
 PAGE = 500
 
 _person = msgspec.json.Decoder(Person)
