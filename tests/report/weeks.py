@@ -83,7 +83,9 @@ class Weeks:
         worth = None if value is None else f"{value:f}"
 
         def work(connection: Connection) -> None:
-            connection.run_many("event_add", [(number, f"{source}:m-{number}", "track", name, 1, order_id, at - late, at, None, 1)])
+            connection.run_many(
+                "event_add", [(number, f"{source}:m-{number}", "track", name, 1, order_id, at - late, at, None, 1)]
+            )
             for destination, (verdict, reason) in verdicts.items():
                 told = PLATFORM_EVENT.get(destination, {}).get(name)
                 held = f"{order_id}:order-completed" if order_id and name == "Order Completed" else f"m-{number}"

@@ -231,9 +231,7 @@ def change(
     return audiences.change(people, own, held)
 
 
-def begin(
-    connection: Connection, slot: int, keeper: str, held: Held, people: Sequence[Asked], made: Change, now: int
-) -> bool:
+def begin(connection: Connection, slot: int, keeper: str, held: Held, people: Sequence[Asked], made: Change, now: int) -> bool:
     """Write what is about to be asked. False: it must not be, since the audience is not ours any more, or one of these people
     has become another since they were read."""
     if not ours(connection, slot, keeper, held) or not _present(connection, slot, people):

@@ -137,10 +137,7 @@ def gather(connection: Connection, workspace: Workspace, now: int, known: Usual 
         set_aside=tuple([position for (position,) in connection.rows("findings_set_aside", REFUSALS, then)]),
         audiences=tuple(synced(connection, workspace, known.audiences)),
         building=tuple(
-            [
-                Building(_names(names), int(missing), int(done))
-                for names, missing, done in connection.rows("findings_building")
-            ]
+            [Building(_names(names), int(missing), int(done)) for names, missing, done in connection.rows("findings_building")]
         ),
     )
 
