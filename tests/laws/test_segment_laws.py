@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.laws.flow import DAY, HOUR, MINUTE, NOW, SEGMENTS, Flow, guarded, moment, request
 from tests.laws.histories import message, sources
 
-from signalpost import backfill, memberships, pipeline
+from signalpost import audiences, backfill, memberships, pipeline
 from signalpost.events import Person
 from signalpost.segments.live import NEVER
 from signalpost.store import batches
@@ -136,9 +136,7 @@ def test_membership_is_what_the_rules_say_of_what_is_known(flow: Flow, history: 
         wanted = {
             slot for (slot,) in flow.rows(f"SELECT audience FROM audience_people WHERE wanted = 1 AND person = {person.id}")
         }
-        assert wanted == {
-            slot for each in flow.plan.audiences if memberships.audiences.wants(each, person) for slot in each.slots
-        }
+        assert wanted == {slot for each in flow.plan.audiences if audiences.wants(each, person) for slot in each.slots}
     ids = {person.id for person in people(flow)}
     for table in ("members", "moves"):
         assert {row[0] for row in flow.rows(f"SELECT DISTINCT person FROM {table}")} <= ids

@@ -75,9 +75,10 @@ def test_times_between_the_same_bounds_come_in_every_order(since: tuple[tuple[st
     """Of events that all happened 6 to 24 hours ago, each may be before, with or after another: every case is there."""
     same = tuple(Age(event=event, low=6 * HOUR, high=DAY) for event in {each for pair in since for each in pair})
     compared = tuple(Happened(event=event, since=start) for event, start in since)
-    everybody = kinds.of((*same, *compared), {}, NOW, fine=False)
+    rules: tuple[Rule, ...] = (*same, *compared)
+    everybody = kinds.of(rules, {}, NOW, fine=False)
     assert everybody.whole
-    tests = [live.closure(rule) for rule in (*same, *compared)]
+    tests = [live.closure(rule) for rule in rules]
     answers = {tuple(test(kinds.person(parts), NOW)[0] for test in tests) for _, parts in everybody.people(everybody.many)}
     assert len({answer[len(same) :] for answer in answers if all(answer[: len(same)])}) == orders
 
