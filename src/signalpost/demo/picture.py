@@ -79,7 +79,7 @@ async def show(console: Console, now_serving: Serving, platforms: str, file: Pat
                 crowd = await _people(now_serving)
             picture = await _look(now_serving)
             picture.found, picture.crowd = worst, crowd
-            live.update(_fitting(console, list(_drawn(picture, now_serving.worker.workspace)), turn // PAGE_TURNS))
+            live.update(fitting(console, list(_drawn(picture, now_serving.worker.workspace)), turn // PAGE_TURNS))
             await asyncio.sleep(0.5)
 
 
@@ -191,7 +191,7 @@ def sentences(workspace: Workspace) -> dict[str, str]:
     return {name: reason.sentence for name, reason in REASONS.items()} | own
 
 
-def _fitting(console: Console, parts: Sequence[RenderableType], page: int) -> Group:
+def fitting(console: Console, parts: Sequence[RenderableType], page: int) -> Group:
     """The whole picture, or where the terminal is too low for it, one page of it after the other, each with as much as fits."""
     height = console.height - 1
     pages: list[list[RenderableType]] = [[]]
