@@ -346,7 +346,7 @@ class Audience(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     offer: Annotated[bool, Meta(description="Whether the ads shown to it carry a discount.")] = False
     way: Annotated[
         Literal["stream", "file"],
-        Meta(description="TikTok: `stream` sends changes as they come, `file` uploads files (a large first load is faster)."),
+        Meta(description="TikTok: `stream` sends changes as they come, `file` uploads files: fewer requests, slower changes."),
     ] = "stream"
 
     @property

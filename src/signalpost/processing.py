@@ -144,7 +144,8 @@ class Processing:
                     most = BATCH
                     if rest > 0:
                         with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(self._arrived.wait(), rest)
+                            async with asyncio.timeout(rest):
+                                await self._arrived.wait()
                     continue
                 made = await self.database.read(partial(self._resolve, batch))
                 handed = self.before(made)

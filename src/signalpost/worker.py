@@ -145,8 +145,10 @@ class Dispatcher:
             self._flights.add(flight)
             flight.add_done_callback(self._flights.discard)
         if len(self._ready) < most and not self._behind:
+            # `asyncio.wait_for` of Python 3.11 may lose a cancellation that comes together with the call.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.0, (self._look_at - now_ms()) / 1000))
+                async with asyncio.timeout(max(0.0, (self._look_at - now_ms()) / 1000)):
+                    await self._wake.wait()
             if len(self._ready) < most:
                 await asyncio.sleep(self.linger)  # a fuller request costs the platform and us less
 
