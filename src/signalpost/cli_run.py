@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -76,7 +77,7 @@ def demo(
 
     if as_json and not once:
         raise Misuse("--json needs --once: without it the demo has no end to sum up.")
-    quiet_logs()
+    quiet_logs(logging.ERROR)  # the picture tells the rest
     agreed = asyncio.run(room.run(once=once, as_json=as_json, port=port, invoices=invoices))
     if not agreed:
         raise typer.Exit(1)

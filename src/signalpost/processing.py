@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -67,9 +68,10 @@ def collect_rarely() -> None:
     gc.set_threshold(50_000, 50, 100)
 
 
-def quiet_logs() -> None:
-    """Log lines as JSON on standard error, one a line."""
+def quiet_logs(least: int = logging.INFO) -> None:
+    """Log lines as JSON on standard error, one a line, of this level or above."""
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
