@@ -118,15 +118,15 @@ def _finite(value: Any) -> Any:
 
 def lines(made: Lift, zone: ZoneInfo) -> list[Text]:
     """The comparison as lines: verdict first, then the picture with its figures, then what one should know."""
-    until = f"to {_day(made.end, zone)}, each over" if made.end > made.begin else "on, each counted after"
+    first, last = _day(made.begin, zone), _day(made.end, zone)
+    over = f"{first} to {last}, each over" if made.end > made.begin else f"from {first} on, each counted after"
     told = [
         Text(made.sentence, style=STYLES[made.verdict]),
         *([Text(made.money)] if made.money else []),
         Text(),
         Text.assemble(
             (made.audience, "bold"),
-            f"  entered {'from ' if made.end <= made.begin else ''}{_day(made.begin, zone)} {until} {spelt(made.window)} of their own; "
-            f"{100 * made.holdout:g} % held out",
+            f"  entered {over} {spelt(made.window)} of their own; {100 * made.holdout:g} % held out",
         ),
     ]
     if made.rates is not None:
