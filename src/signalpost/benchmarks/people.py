@@ -12,10 +12,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from signalpost import memberships, pipeline
+from signalpost import identity, memberships, pipeline
 from signalpost.benchmarks import mapping, orders, segments
-from signalpost.events import Person
-from signalpost.identity import keys
+from signalpost.errors import SignalpostError
+from signalpost.events import Identifier, Person
 from signalpost.options import UNITS
 from signalpost.processing import BATCH, collect_rarely, now_ms, plan_of
 from signalpost.segments import live
@@ -68,6 +68,10 @@ def cost(folder: Path, *, people: int = 10_000, events: int = 8_000) -> float:
     return (spent[1] - spent[0]) / events
 
 
+TOGETHER = 400
+"""People made at once: their messages must fit into one request."""
+
+
 class _Store:
     """A database with so many people, each with a past, and a stream of events of theirs."""
 
@@ -81,19 +85,26 @@ class _Store:
         self.luck = random.Random(people)
         self.numbers = iter(range(1, 10**9))
         now = now_ms()
-        for first in range(1, people + 1, 10_000):
-            chunk = [self._known(number, now) for number in range(first, min(first + 10_000, people + 1))]
-            self.database.submit(partial(_add, people=chunk)).result()
+        for first in range(1, people + 1, TOGETHER):
+            self.database.submit(partial(_add, known=self._known(first, min(first + TOGETHER, people + 1), now))).result()
 
-    def _known(self, number: int, now: int) -> Person:
-        at = now - self.luck.randrange(200 * UNITS["d"])
-        person = Person(
-            id=number, created_at=at, external_ids={f"cust-{number}": at}, emails={f"shopper.{number}@example.test": at}
-        )
-        for slot in self.plan.segments.slots:
-            if self.luck.random() < 0.3:
-                person = live.remember(person, slot, at)
-        return memberships.asked(person, self.plan.segments, self.plan.segments.segments, now)[0]
+    def _known(self, first: int, end: int, now: int) -> list[tuple[Person, tuple[Identifier, ...]]]:
+        """People as their events make them, with a past, and the identifiers by which they are found."""
+        body = orders.body([{**orders.message(number, now), **orders.of_person(number)} for number in range(first, end)])
+        said = Received(source="web", wire="pipelines", method="POST", path="/v1/batch", body=body, received_at=now)
+        found = []
+        for number, arrived in enumerate(pipeline.read([(1, said)], self.plan).arrived, start=first):
+            at = now - self.luck.randrange(200 * UNITS["d"])
+            blank = Person(id=number, created_at=at)
+            person = identity.learn(blank, arrived.event, arrived.keys, {}, self.plan.kept_traits)
+            for slot in self.plan.segments.slots:
+                if self.luck.random() < 0.3:
+                    person = live.remember(person, slot, at)
+            person, _ = memberships.asked(person, self.plan.segments, self.plan.segments.segments, now)
+            found.append((person, arrived.keys))
+        if len(found) < end - first:
+            raise SignalpostError("Not everybody was made: a request of the bench is too large.")
+        return found
 
     def take(self, events: int) -> float:
         """Seconds to take so many events through the pipeline, of which the journal's own writing is no part."""
@@ -118,15 +129,7 @@ class _Store:
             )
 
 
-def _add(connection: Connection, people: list[Person]) -> None:
-    connection.run_many("person_set", [batches.person_row(each, each.created_at) for each in people])
-    connection.run_many(
-        "identifier_set",
-        [
-            (f"{kind}:{value}", person.id)
-            for person in people
-            for kind, value in keys(
-                [("user_id", next(iter(person.external_ids))), ("email", next(iter(person.emails)))], country="US"
-            )
-        ],
-    )
+def _add(connection: Connection, known: list[tuple[Person, tuple[Identifier, ...]]]) -> None:
+    connection.run_many("person_set", [batches.person_row(person, person.created_at) for person, _ in known])
+    named = [(f"{kind}:{value}", person.id) for person, keys in known for kind, value in keys]
+    connection.run_many("identifier_set", named)
