@@ -29,13 +29,13 @@ SELECT min(next_at) FROM people WHERE next_at > ?
 
 -- name: member_set
 INSERT INTO members (segment, person, since) VALUES (?, ?, ?)
-ON CONFLICT (segment, person) DO UPDATE SET since = excluded.since
+ON CONFLICT (person, segment) DO UPDATE SET since = excluded.since
 
 -- name: member_drop
 DELETE FROM members WHERE segment = ? AND person = ?
 
 -- name: members_of_person
-SELECT s.slot FROM segments s JOIN members m ON m.segment = s.slot AND m.person = ?
+SELECT segment FROM members WHERE person = ?
 
 -- name: move_add
 INSERT INTO moves (person, at, segment, entered, event) VALUES (?, ?, ?, ?, ?)

@@ -21,12 +21,12 @@ CREATE TABLE segments (
     removed_at  BIGINT                  -- when it left the workspace file
 );
 
--- Who is inside, since when.
+-- Who is inside, since when. By person first: all that an event moves of somebody then lies on one page.
 CREATE TABLE members (
-    segment     BIGINT NOT NULL,
     person      BIGINT NOT NULL,
+    segment     BIGINT NOT NULL,
     since       BIGINT NOT NULL,
-    PRIMARY KEY (segment, person)
+    PRIMARY KEY (person, segment)
 ) {without_rowid};
 
 -- Every change of membership: entered (1) or left (0), at which moment, by which event (0: by time).
