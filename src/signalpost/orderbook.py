@@ -132,6 +132,15 @@ def _take_back(known: KnownOrder, before: Record, name: str, work: Deciding) -> 
             made.stops.append(Gone(known.order_id, reason))
     for destination, event in known.sent.items():
         route = next((route for route in plan.routes if route.name == destination), None)
+        here = waiting.get((destination, event))
+        if reason is None and here is not None:  # it waits by this very batch, whatever becomes of it afterwards
+            if not here.withdrawn:
+                key = (destination, what, "", PURCHASE, said.currency or "")
+                counter = made.notices.setdefault(key, [0, 0, 0])
+                counter[0] += not (before.refunds or before.cancelled_at)
+                counter[1] += micros(gone) or 0
+                counter[2] = event
+            continue
         if route is not None and (reason is None or (destination, event) not in waiting):
             (made.back if reason is None else made.stops).append(
                 Back(

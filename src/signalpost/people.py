@@ -93,7 +93,9 @@ def exercise_right(person: Person, event: Event, number: int, work: Deciding) ->
     """Erased, suppressed or allowed again, as the person asked. What still waits of theirs is withdrawn."""
     state = work.state
     if event.kind == "unsuppress":
-        freed = replace(person, suppressed_at=0)
+        if not person.suppressed_at:
+            return person
+        freed = replace(person, suppressed_at=0, forgotten=number)  # what came in between was not to be remembered
         state.people[person.id] = freed
         work.changed[person.id] = None
         return freed

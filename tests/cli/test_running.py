@@ -364,7 +364,10 @@ MISUSES: list[tuple[list[str], str]] = [
     (["replay", "pintrest"], "Did you mean `pinterest`?"),
     (["replay", "tiktok", "--verdict", "accepted"], "Only refused and unknown signals can be replayed, not accepted."),
     (["replay", "tiktok", "--since", "soon"], "write a time such as"),
-    (["bench", "nonsense"], "There is no bench `nonsense`; there are `map`, `flow`, `latency`, `timers`, `people`, `rescan` and `audiences`."),
+    (
+        ["bench", "nonsense"],
+        "There is no bench `nonsense`; there are `map`, `flow`, `latency`, `timers`, `people`, `rescan` and `audiences`.",
+    ),
     (["demo", "--json"], "--json needs --once"),
     (["demo", "--once", "--invoices", "0"], "--invoices"),
     (["why"], "MESSAGE_ID"),

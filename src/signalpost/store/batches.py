@@ -258,9 +258,11 @@ def move(connection: Connection, made: Decision) -> None:
     if made.members:
         entered, left = [], []
         for (slot, person), since in made.members.items():
+            if person in made.joined:
+                continue  # all they are in was just written
             if since is None:
                 left.append((slot, person))
-            elif person not in made.joined:
+            else:
                 entered.append((slot, person, since))
         if left:
             connection.run_many("member_drop", left)

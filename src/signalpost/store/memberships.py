@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from signalpost import gates
 from signalpost.config import Workspace
 from signalpost.events import Person
 from signalpost.segments import catalog, live
@@ -80,7 +81,8 @@ def _register(connection: Connection, workspace: Workspace, segments: catalog.Ca
             connection.run("segment_removed", now, name)
             changed.append(name)
     slots = {slot.key for rule in segments.rules.values() for slot in live.slots(rule, segments.rules)}
-    needed = slots | {TRAIT + trait for trait in segments.traits}
+    # What gates read of people is kept by the same hand: it must not be filled in a second time.
+    needed = slots | {TRAIT + trait for trait in segments.traits | gates.kept_traits(workspace)}
     there = {what: bool(dropped) for what, dropped in connection.rows("remembered")}
     fresh = sorted(what for what in needed if there.get(what, True))
     stale = {what for what in fresh if what in there}
