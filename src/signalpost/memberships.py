@@ -24,8 +24,8 @@ from signalpost.state import BY_RULE, BY_TIME, Decision
 URGENT = frozenset({"Order Completed", "Order Refunded", "Order Cancelled", "Order Flagged"})
 """Events whose audience changes go before all others: whoever bought must not be chased."""
 
-FIRST, NORMAL, LOAD = 0, 1, 2
-"""Priorities of audience changes."""
+NORMAL, LOAD = 1, 2
+"""Priorities of audience changes, after `audiences.URGENT`."""
 
 
 class Cause(Struct, frozen=True, gc=False):
@@ -214,7 +214,7 @@ def settle(number: int, name: str, at: int, work: Deciding) -> None:
         if after is not people[each]:
             people[each] = after
             work.changed[each] = None
-        cause = Cause(number, moment, name, FIRST if name in URGENT or after.suppressed_at else NORMAL)
+        cause = Cause(number, moment, name, audiences.URGENT if name in URGENT or after.suppressed_at else NORMAL)
         write(before, after, moves, cause, work.plan, work.made, joined=joined)
         work.before[each] = after
     work.joined.clear()

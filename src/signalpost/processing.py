@@ -88,6 +88,12 @@ def plan_of(database: Database, workspace: Workspace) -> pipeline.Plan:
     return pipeline.plan(workspace, database.submit(lambda connection: memberships.numbers(connection, workspace, now)).result())
 
 
+def passed(connection: Connection, now: int) -> int:
+    """The moment up to which time may move people: never past a request that still waits, since the person may have bought."""
+    waiting = connection.rows("backlog_oldest")
+    return min(now - SETTLED_MS, waiting[0][1]) if waiting else now - SETTLED_MS
+
+
 def _set_aside_first(connection: Connection) -> None:
     batches.set_aside(connection, batches.next_positions(connection, 1)[0])
 
@@ -209,12 +215,8 @@ class Processing:
         return rest
 
     def _due(self, now: int, connection: Connection) -> tuple[Decision, int]:
-        """What time alone changes by now, and when it next changes anything.
-
-        A moment never overtakes a request that came before it and still waits: the person may have bought.
-        """
-        waiting = connection.rows("backlog_oldest")
-        upto = min(now - SETTLED_MS, waiting[0][1]) if waiting else now - SETTLED_MS
+        """What time alone changes by now, and when it next changes anything."""
+        upto = passed(connection, now)
         people = memberships.people_due(connection, upto, DUE)
         made = decide_time(people, upto, self.plan, now)
         if len(people) == DUE:
@@ -240,9 +242,7 @@ class Processing:
         waiting = memberships.backfills(connection)
         if not waiting:
             return None
-        requests = connection.rows("backlog_oldest")
-        upto = min(now - SETTLED_MS, requests[0][1]) if requests else now - SETTLED_MS
-        return backfill.piece(connection, self.plan, waiting[0], upto, now)
+        return backfill.piece(connection, self.plan, waiting[0], passed(connection, now), now)
 
     async def _plan_anew(self) -> None:
         workspace = self.plan.workspace

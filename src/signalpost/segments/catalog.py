@@ -16,7 +16,7 @@ from signalpost.marked import Notes
 from signalpost.options import Tiers, ValueTiers, Workspace, duration, number, share
 from signalpost.segments import ladders, reading
 from signalpost.segments.operands import Known
-from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Some, Trait
+from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Trait, leaves
 from signalpost.segments.sentences import sentence
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -152,17 +152,6 @@ def _sorted(rules: Mapping[str, Rule]) -> tuple[dict[str, Rule], dict[str, Rule]
 def named(rule: Rule) -> tuple[str, ...]:
     """The segments that a rule names."""
     return tuple(dict.fromkeys(leaf.segment for leaf in leaves(rule) if isinstance(leaf, Inside)))
-
-
-def leaves(rule: Rule) -> Iterator[Rule]:
-    """Every leaf of a rule; what it names by `in_segment` is a leaf."""
-    if isinstance(rule, (All, Some)):
-        for part in rule.parts:
-            yield from leaves(part)
-    elif isinstance(rule, Not):
-        yield from leaves(rule.part)
-    else:
-        yield rule
 
 
 def traits(rule: Rule) -> frozenset[str]:

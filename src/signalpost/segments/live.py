@@ -24,7 +24,8 @@ from signalpost.conditions.subject import never
 from signalpost.events import Claim, Event, Order, Person
 from signalpost.segments import bands as value_tiers
 from signalpost.segments.bands import Bands
-from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Some, Split, Trait
+from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Split, Trait
+from signalpost.segments.rules import leaves as own_leaves
 
 NEVER = conditions.NEVER
 """The moment that does not come."""
@@ -129,15 +130,11 @@ def _needs(leaf: Rule) -> tuple[Slot, ...]:
 
 def leaves(rule: Rule, rules: Mapping[str, Rule]) -> Iterable[Rule]:
     """Every leaf of a rule and of the segments it names."""
-    if isinstance(rule, (All, Some)):
-        for part in rule.parts:
-            yield from leaves(part, rules)
-    elif isinstance(rule, Not):
-        yield from leaves(rule.part, rules)
-    elif isinstance(rule, Inside):
-        yield from leaves(rules[rule.segment], rules)
-    else:
-        yield rule
+    for leaf in own_leaves(rule):
+        if isinstance(leaf, Inside):
+            yield from leaves(rules[leaf.segment], rules)
+        else:
+            yield leaf
 
 
 def kept(times: tuple[int, ...], oldest: int, newest: int) -> tuple[int, ...]:

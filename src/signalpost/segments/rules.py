@@ -6,6 +6,7 @@ An event counts by its time; one that claims to come from the future happened wh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -84,3 +85,14 @@ class Not(Struct, frozen=True, kw_only=True, tag=True):
 
 
 Rule = Happened | Age | Trait | Inside | Split | Band | All | Some | Not
+
+
+def leaves(rule: Rule) -> Iterator[Rule]:
+    """Every leaf of a rule; what it names by `in_segment` is a leaf."""
+    if isinstance(rule, (All, Some)):
+        for part in rule.parts:
+            yield from leaves(part)
+    elif isinstance(rule, Not):
+        yield from leaves(rule.part)
+    else:
+        yield rule

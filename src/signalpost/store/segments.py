@@ -10,7 +10,7 @@ from msgspec import Struct
 from signalpost import identity
 from signalpost.config import Workspace
 from signalpost.events import IDENTIFIER_KINDS, Identifier, Person
-from signalpost.store import batches
+from signalpost.store import batches, memberships
 from signalpost.store.database import Connection, Row
 
 PAGE = 500
@@ -150,20 +150,10 @@ def find(connection: Connection, key: str, workspace: Workspace) -> list[Person]
     keys = identity.keys(pairs, country=workspace.country, blocked=blocked)
     numbers = dict.fromkeys(int(person) for _, person in connection.rows("identifiers_owned", [f"{a}:{b}" for a, b in keys]))
     if key.isascii() and key.isdigit() and len(key) < 19:
-        numbers |= {_known_as(connection, int(key)): None}
+        number = int(key)
+        numbers |= {memberships.last_known_as(connection, [number]).get(number, number): None}
     found = batches.people(connection, list(numbers))
     return [found[number] for number in numbers if number in found]
-
-
-def _known_as(connection: Connection, person: int) -> int:
-    """Whom a person was merged into, or themselves."""
-    seen = {person}
-    while rows := connection.rows("merged_into", person):
-        person = int(rows[0][0])
-        if person in seen:
-            break
-        seen.add(person)
-    return person
 
 
 def identifiers(connection: Connection, person: int) -> list[Identifier]:
