@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from signalpost import facts, normalize
@@ -52,11 +53,16 @@ def time(signal: Signal) -> str:
 
 
 def filled(value: Any) -> Any:
-    """A value of an event without all that is empty in it: nulls, blank texts, lists and objects of nothing; None if all is."""
+    """A value of an event without all that is empty in it: nulls, blank texts, lists and objects of nothing; None if all is.
+
+    A number that JSON cannot write (infinite, or none) would leave as null, so it counts as empty.
+    """
     if isinstance(value, dict):
         return {name: clean for name, part in value.items() if (clean := filled(part)) is not None} or None
     if isinstance(value, list):
         return [clean for part in value if (clean := filled(part)) is not None] or None
+    if isinstance(value, float):
+        return value if isfinite(value) else None
     return None if isinstance(value, str) and not value.strip() else value
 
 
