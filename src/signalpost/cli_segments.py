@@ -84,6 +84,8 @@ class Listed(Struct, frozen=True, kw_only=True):
     """In the last 24 hours, as `left`."""
     left: int
     hidden: bool
+    problem: str = ""
+    """Of a band: why its bounds are not what was asked for, such as too few people."""
 
 
 @application.command("list")
@@ -109,7 +111,7 @@ def list_segments(
 
 
 def _listed(connection: Connection, segments: Catalog, names: Iterable[str], now: int) -> list[Listed]:
-    known, sizes = kept.registered(connection), kept.sizes(connection)
+    known, sizes, troubles = kept.registered(connection), kept.sizes(connection), _band_troubles(connection, segments)
     progress = {
         name: each.done / each.total if each.total else 0.0 for each in kept.backfills(connection) for name in each.segments
     }
@@ -131,9 +133,21 @@ def _listed(connection: Connection, segments: Catalog, names: Iterable[str], now
                 entered=entered,
                 left=left,
                 hidden=name in segments.hidden,
+                problem=troubles.get(name, ""),
             )
         )
     return made
+
+
+def _band_troubles(connection: Connection, segments: Catalog) -> dict[str, str]:
+    """The segment of each band whose bounds could not be computed as asked -> the sentence that says why."""
+    computed = valuing.computed(connection)
+    return {
+        catalog.band_segment(name, band): computed[name].sentence
+        for name, tiers in segments.bands.items()
+        if name in computed
+        for band in tiers.names
+    }
 
 
 def _unbuilt(segments: Catalog, name: str) -> Listed:
@@ -162,6 +176,8 @@ def _list_lines(each: Listed) -> Iterator[Text]:
         (f"{size:>9}  ", "bold"), (each.segment, "bold blue"), (moves, "dim"), f"  {state}" if state else "", style=style
     )
     yield Text(f"           {each.sentence}.", style="dim")
+    if each.problem:
+        yield Text(f"           {each.problem}", style="yellow")
 
 
 # ---- explain ---------------------------------------------------------------------------------------------------------------

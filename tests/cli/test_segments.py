@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from signalpost import backfill, config, memberships, pipeline
+from signalpost import backfill, config, memberships, pipeline, valuing
 from signalpost.destinations import CATALOG
 from signalpost.processing import now_ms
 from signalpost.sources import Received
@@ -112,6 +113,21 @@ def test_the_list_counts_who_is_inside_and_who_moved(run: Run, shop: Path) -> No
     assert run("segments", "--json").stdout == run("segments", "list", "--json").stdout
     misplaced = run("segments", "--json", "list")
     assert (misplaced.returncode, "signalpost segments list --config FILE --json" in misplaced.stderr) == (2, True)
+
+
+def test_bands_say_that_they_have_too_few_people(run: Run, shop: Path) -> None:
+    """A band whose shares need more buyers than there are says so beneath its rule, with how many are needed."""
+    tiers = "value_tiers:\n  worth: {names: [rest, top], quantiles: [90%]}\n"
+    shop.write_text(shop.read_text("utf-8") + tiers, "utf-8")
+    happened(shop, (HOUR, BEA, "Order Completed"))
+    database = Database(str(shop.with_name("signalpost.db")))
+    workspace = config.load(shop, {}, CATALOG)
+    asyncio.run(valuing.once(database, workspace, now_ms()))
+    database.close()
+    found = listed(run)
+    assert found["worth_top"]["problem"].startswith("1 person has a standing order, and these shares need 500")
+    assert found["buyers"]["problem"] == ""
+    assert "these shares need 500" in run("segments", "list", "--config", "shop.yaml").stdout
 
 
 def test_a_changed_rule_is_not_ready(run: Run, shop: Path) -> None:

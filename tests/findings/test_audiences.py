@@ -141,6 +141,26 @@ def test_an_audience_too_small_to_be_used(database: Database) -> None:
     )
 
 
+def test_a_seed_of_few_people(database: Database) -> None:
+    """A seed below the platform's minimum makes no lookalike; above it, one of few people is told until there are a thousand."""
+    seed = Audience(segment="recent_buyers", to=("pinterest",), use="seed")
+    watched = Watched(database, shop(seed))
+    watched.say("web", [order(number) for number in range(84)])
+    synced(watched)
+    found = about(watch_now(watched, NOW + HOUR), "audience_small", "seed_small")
+    small = found.pop("audience_small:recent_buyers at pinterest")
+    assert not found
+    assert small.severity == "warning"
+    assert "needs 100" in small.sentence
+    assert "no lookalike" in small.sentence
+    watched.say("web", [order(number) for number in range(84, 100)])
+    synced(watched)
+    assert set(about(watch_now(watched, NOW + HOUR), "audience_small", "seed_small")) == {"seed_small:recent_buyers at pinterest"}
+    watched.say("web", [order(number) for number in range(100, 1_000)])
+    synced(watched)
+    assert not about(watch_now(watched, NOW + HOUR), "audience_small", "seed_small")
+
+
 def test_people_the_platform_cannot_know(database: Database) -> None:
     """Members of whom nothing was sent, though the audience is in sync, are counted as such."""
     watched = Watched(database, shop(TARGET, SUPPRESS))

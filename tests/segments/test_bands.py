@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from signalpost.events import Facts
 from signalpost.options import ValueTiers
 from signalpost.segments import bands
-from signalpost.segments.bands import Bands, band, cut, seed_size
+from signalpost.segments.bands import Bands, band, cut
 
 UNIT = Decimal("0.01")
 
@@ -186,12 +186,3 @@ def test_what_is_computed_has_a_digest() -> None:
     assert bands.digest(tiers) == bands.digest(same)
     assert bands.digest(tiers) != bands.digest(ValueTiers(names=("a", "b"), quantiles=("80%",)))
     assert bands.digest(tiers) != bands.digest(ValueTiers(names=("a", "b"), quantiles=("90%",), of="orders"))
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"), [(84, "84 of 100 people needed"), (100, "few for a lookalike"), (999, "few"), (1000, None)]
-)
-def test_a_seed_is_large_enough_or_says_what_is_missing(size: int, expected: str | None) -> None:
-    """Under the platform's minimum there is no lookalike; a little above it there is a poor one."""
-    found = seed_size(100, size)
-    assert (found is None) if expected is None else (found is not None and expected in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 import time
@@ -87,6 +88,10 @@ class _Store:
         now = now_ms()
         for first in range(1, people + 1, TOGETHER):
             self.database.submit(partial(_add, known=self._known(first, min(first + TOGETHER, people + 1), now))).result()
+        # The disk would otherwise still be busy with the making when the events are timed.
+        self.database.close()
+        os.sync()
+        self.database = Database(workspace.database)
 
     def _known(self, first: int, end: int, now: int) -> list[tuple[Person, tuple[Identifier, ...]]]:
         """People as their events make them, with a past, and the identifiers by which they are found."""

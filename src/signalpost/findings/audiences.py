@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
@@ -24,6 +25,18 @@ USUAL_DAYS = 3
 USUAL_TIMES = 2
 """A change in a day that is so many times what 19 of 20 days bring is sudden."""
 
+STEADY_SEED = 1_000
+"""People from which a lookalike is steady. Judgement, no platform's rule: only a part of them is matched, and likeness to a few
+is chance."""
+
+Use = Literal["target", "suppress", "seed"]
+
+CANNOT: dict[Use, str] = {
+    "target": "ads cannot use it",
+    "suppress": "it keeps nobody from ads",
+    "seed": "the platform makes no lookalike of it",
+}
+
 STOPPED = {
     "stopped": "is not kept any more",
     "gone": "was deleted at the platform",
@@ -40,8 +53,13 @@ def _part(each: Synced, workspace: Workspace) -> AudiencePart | None:
     return None if chosen is None else CATALOG[chosen.type].audience
 
 
+def _use(each: Synced, workspace: Workspace) -> Use:
+    uses = {audience.use for audience in workspace.audiences if audience.title == each.name and each.destination in audience.to}
+    return "suppress" if "suppress" in uses else "seed" if uses == {"seed"} else "target"
+
+
 def _suppresses(each: Synced, workspace: Workspace) -> bool:
-    return any(audience.title == each.name and audience.use == "suppress" for audience in workspace.audiences)
+    return _use(each, workspace) == "suppress"
 
 
 def stopped(figures: Figures, _: Workspace) -> Iterator[Finding]:
@@ -83,29 +101,43 @@ def pending(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
 
 
 def too_small(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
-    """Audiences below what the platform needs: it neither shows nor keeps back any ad by them."""
+    """Audiences below what the platform needs: it neither shows nor keeps back any ad by them; and seeds of only a few people."""
     for each in figures.audiences:
         part = _part(each, workspace)
         if part is None or each.state in STOPPED or each.loaded_at is None:
             continue
+        use = _use(each, workspace)
         processed = each.size_at is not None and each.size_at - each.loaded_at >= PROCESSED
-        if processed and each.size is not None and each.size < part.minimum:
-            has = f"the platform matched {each.size:,} of its {many(each.members, 'member')}"
-        elif each.members < part.minimum:
-            has = f"it has {many(each.members, 'member')}"
-        else:
+        matched = each.size if processed and each.size is not None else None
+        size = each.members if matched is None else min(matched, each.members)
+        if size >= part.minimum:
+            if use == "seed" and size < STEADY_SEED:
+                yield from finding(
+                    "seed_small",
+                    _where(each),
+                    1,
+                    1,
+                    f"The lookalike seed {_where(each)} has {size:,} people: enough for the platform, but few to be "
+                    f"alike to; with {STEADY_SEED:,} it is steadier.",
+                    "Widen the segment, for example to the top 20 % instead of the top 10 %.",
+                    severity="warning",
+                )
             continue
-        cannot = "it keeps nobody from ads" if _suppresses(each, workspace) else "ads cannot use it"
+        has = (
+            f"the platform matched {matched:,} of its {many(each.members, 'member')}"
+            if matched is not None and matched < each.members
+            else f"it has {many(each.members, 'member')}"
+        )
         yield from finding(
             "audience_small",
             _where(each),
             1,
             1,
             f"The audience {_where(each)} is too small: {has}, and the platform needs {part.minimum:,} {part.minimum_is}. Until "
-            f"then {cannot}.",
+            f"then {CANNOT[use]}.",
             "Widen its window or its rule, or make one audience of several; more identifiers of each person let the platform "
             "match more of them.",
-            severity="problem" if _suppresses(each, workspace) else "warning",
+            severity="problem" if use == "suppress" else "warning",
         )
 
 

@@ -89,6 +89,7 @@ KINDS: dict[str, Kind] = {
     "audience_stopped": Kind("An audience is no longer kept", "stale-audiences"),
     "audience_pending": Kind("An audience is behind", "stale-audiences"),
     "audience_small": Kind("An audience is too small to be used", "stale-audiences"),
+    "seed_small": Kind("A lookalike seed has few people", "stale-audiences"),
     "audience_jumped": Kind("An audience changed its size suddenly", "stale-audiences", least=100, warns="0.3"),
     "audience_nameless": Kind("The platform cannot know an audience's people", "stale-audiences", least=50, warns="0.5"),
     "audience_unused": Kind("No ad uses an audience", "stale-audiences"),

@@ -102,7 +102,7 @@ def cut(tiers: ValueTiers, ordered: Sequence[int], unit: Decimal) -> Cut:
     needed = int((LEAST_IN_BAND / narrowest).to_integral_value("ROUND_CEILING")) if narrowest > 0 else 0
     if people < needed or not people:
         sentence = (
-            f"{people:,} people have a standing order, and these shares need {needed:,}, so that the narrowest band has "
+            f"{people:,} {'person has' if people == 1 else 'people have'} a standing order, and these shares need {needed:,}, so that the narrowest band has "
             f"{LEAST_IN_BAND}. Nobody is in a band until then; wider shares, or `bounds` of your own, need fewer people."
         )
         return Cut(bounds=(), people=people, sentence=sentence)
@@ -133,24 +133,3 @@ def _nearest(ordered: Sequence[int], below: Decimal) -> int:
     if after < len(ordered) and after - asked < asked - first:
         return after
     return first
-
-
-# ---- seeds -----------------------------------------------------------------------------------------------------------------
-
-
-def seed_size(minimum: int, size: int, comfortable: int = 1_000) -> str | None:
-    """What is wrong with a lookalike seed of so many people, for a platform that takes `minimum`; None: it is large enough.
-
-    `comfortable` is judgement, no platform's rule: a platform matches only a part of the people, and likeness to a few is chance.
-    """
-    if size < minimum:
-        return (
-            f"{size:,} of {minimum:,} people needed: of fewer the platform makes no lookalike. Widen the segment, for example "
-            "to the top 20 % instead of the top 10 %."
-        )
-    if size < comfortable:
-        return (
-            f"{size:,} people are enough for the platform but few for a lookalike: with {comfortable:,} it is steadier. "
-            "Widen the segment if you can."
-        )
-    return None
