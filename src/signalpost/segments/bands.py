@@ -103,7 +103,8 @@ def cut(tiers: ValueTiers, ordered: Sequence[int], unit: Decimal) -> Cut:
     if people < needed or not people:
         sentence = (
             f"{people:,} {'person has' if people == 1 else 'people have'} a standing order, and these shares need {needed:,}, so "
-            f"that the narrowest band has {LEAST_IN_BAND}. Nobody is in a band until then; wider shares, or `bounds` of your own, need fewer people."
+            f"that the narrowest band has {LEAST_IN_BAND}. Nobody is in a band until then; wider shares, or "
+            "`bounds` of your own, need fewer people."
         )
         return Cut(bounds=(), people=people, sentence=sentence)
     places = [_nearest(ordered, each) for each in shares]
