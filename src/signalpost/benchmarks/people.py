@@ -7,7 +7,9 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from msgspec.structs import replace
 
 from signalpost import identity, memberships, pipeline
 from signalpost.benchmarks import mapping, orders, segments
+from signalpost.config import Workspace
 from signalpost.errors import SignalpostError
 from signalpost.events import Identifier, Person
 from signalpost.options import UNITS
+from signalpost.plan import Plan
 from signalpost.processing import BATCH, collect_rarely, now_ms, plan_of
 from signalpost.segments import live
 from signalpost.sources import Received
@@ -38,6 +42,7 @@ def run(*, few: int = 10_000, many: int = 1_000_000, events: int = 20_000) -> di
             store.take(2_000)
         for _ in range(ROUNDS):
             for place, store in enumerate(stores):
+                store.warm()
                 spent[place] += store.take(events // ROUNDS)
         for store in stores:
             store.database.close()
@@ -77,39 +82,22 @@ class _Store:
     """A database with so many people, each with a past, and a stream of events of theirs."""
 
     def __init__(self, folder: Path, people: int, *, segmented: bool = True) -> None:
-        workspace = mapping.workspace("tiktok", "pinterest")
-        database = str(folder / f"{people}{'' if segmented else '-plain'}.db")
-        workspace = segments.workspace(workspace, database=database) if segmented else replace(workspace, database=database)
+        workspace = _workspace(folder, people, segmented=segmented)
+        # Made in a process of its own: the caches and the memory of making a million people are not those of an event.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+            apart.submit(_make, workspace, people).result()
+        os.sync()  # or the disk would still be busy with the making when the events are timed
         self.database = Database(workspace.database)
         self.plan = plan_of(self.database, workspace)
         self.people = people
         self.luck = random.Random(people)
         self.numbers = iter(range(1, 10**9))
-        now = now_ms()
-        for first in range(1, people + 1, TOGETHER):
-            self.database.submit(partial(_add, known=self._known(first, min(first + TOGETHER, people + 1), now))).result()
-        # The disk would otherwise still be busy with the making when the events are timed.
-        self.database.close()
-        os.sync()
-        self.database = Database(workspace.database)
 
-    def _known(self, first: int, end: int, now: int) -> list[tuple[Person, tuple[Identifier, ...]]]:
-        """People as their events make them, with a past, and the identifiers by which they are found."""
-        body = orders.body([{**orders.message(number, now), **orders.of_person(number)} for number in range(first, end)])
-        said = Received(source="web", wire="pipelines", method="POST", path="/v1/batch", body=body, received_at=now)
-        found = []
-        for number, arrived in enumerate(pipeline.read([(1, said)], self.plan).arrived, start=first):
-            at = now - self.luck.randrange(200 * UNITS["d"])
-            blank = Person(id=number, created_at=at)
-            person = identity.learn(blank, arrived.event, arrived.keys, {}, self.plan.kept_traits)
-            for slot in self.plan.segments.slots:
-                if self.luck.random() < 0.3:
-                    person = live.remember(person, slot, at)
-            person, _ = memberships.asked(person, self.plan.segments, self.plan.segments.segments, now)
-            found.append((person, arrived.keys))
-        if len(found) < end - first:
-            raise SignalpostError("Not everybody was made: a request of the bench is too large.")
-        return found
+    def warm(self) -> None:
+        """Read the file through, as a machine with room for it holds it: some take a file's memory back within a minute."""
+        with Path(self.database.address).open("rb") as file:
+            while file.read(1 << 24):
+                pass
 
     def take(self, events: int) -> float:
         """Seconds to take so many events through the pipeline, of which the journal's own writing is no part."""
@@ -132,6 +120,41 @@ class _Store:
                     for _ in range(BATCH)
                 ]
             )
+
+
+def _workspace(folder: Path, people: int, *, segmented: bool) -> Workspace:
+    plain = mapping.workspace("tiktok", "pinterest")
+    database = str(folder / f"{people}{'' if segmented else '-plain'}.db")
+    return segments.workspace(plain, database=database) if segmented else replace(plain, database=database)
+
+
+def _make(workspace: Workspace, people: int) -> None:
+    """So many people in the workspace's database, each with a past."""
+    database = Database(workspace.database)
+    plan, luck, now = plan_of(database, workspace), random.Random(people), now_ms()
+    for first in range(1, people + 1, TOGETHER):
+        known = _known(plan, luck, first, min(first + TOGETHER, people + 1), now)
+        database.submit(partial(_add, known=known)).result()
+    database.close()
+
+
+def _known(plan: Plan, luck: random.Random, first: int, end: int, now: int) -> list[tuple[Person, tuple[Identifier, ...]]]:
+    """People as their events make them, with a past, and the identifiers by which they are found."""
+    body = orders.body([{**orders.message(number, now), **orders.of_person(number)} for number in range(first, end)])
+    said = Received(source="web", wire="pipelines", method="POST", path="/v1/batch", body=body, received_at=now)
+    found = []
+    for number, arrived in enumerate(pipeline.read([(1, said)], plan).arrived, start=first):
+        at = now - luck.randrange(200 * UNITS["d"])
+        blank = Person(id=number, created_at=at)
+        person = identity.learn(blank, arrived.event, arrived.keys, {}, plan.kept_traits)
+        for slot in plan.segments.slots:
+            if luck.random() < 0.3:
+                person = live.remember(person, slot, at)
+        person, _ = memberships.asked(person, plan.segments, plan.segments.segments, now)
+        found.append((person, arrived.keys))
+    if len(found) < end - first:
+        raise SignalpostError("Not everybody was made: a request of the bench is too large.")
+    return found
 
 
 def _add(connection: Connection, known: list[tuple[Person, tuple[Identifier, ...]]]) -> None:
