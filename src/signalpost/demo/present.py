@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator
 
 import httpx
@@ -87,13 +88,16 @@ async def loaded(now_serving: Serving, stop: asyncio.Event) -> None:
 
 async def settled(now_serving: Serving, stop: asyncio.Event) -> None:
     """Wait until every event has been through the pipeline, nothing waits to be sent, and the platforms have taken every change
-    of an audience; for the last so long at most, since a platform that is in trouble may be waited for without end."""
-    while not stop.is_set():
-        backlog, waiting = await now_serving.database.read(
+    of an audience; `PATIENCE` at most while nothing moves, since whatever is in trouble may be waited for without end."""
+    before, moved = None, time.monotonic()
+    while not stop.is_set() and time.monotonic() - moved < PATIENCE:
+        backlog, waiting = left = await now_serving.database.read(
             lambda connection: (connection.rows("backlog_count")[0][0], connection.rows("outbox_counts"))
         )
         if not backlog and not waiting:
             break
+        if left != before:
+            before, moved = left, time.monotonic()
         await asyncio.sleep(LOOK)
     for _ in range(int(PATIENCE / LOOK)):
         figures = await now_serving.database.read(audiences.figures)
