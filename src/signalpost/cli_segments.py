@@ -32,8 +32,8 @@ from signalpost.segments.explain import Explanation, Part, Seen, moment
 from signalpost.segments.forecast import Forecast
 from signalpost.segments.rules import Rule
 from signalpost.segments.sentences import sentence
+from signalpost.store import memberships, valuing
 from signalpost.store import segments as kept
-from signalpost.store import valuing
 from signalpost.store.database import Connection, Database
 from signalpost.store.segments import Move
 
@@ -113,7 +113,9 @@ def list_segments(
 def _listed(connection: Connection, segments: Catalog, names: Iterable[str], now: int) -> list[Listed]:
     known, sizes, troubles = kept.registered(connection), kept.sizes(connection), _band_troubles(connection, segments)
     progress = {
-        name: each.done / each.total if each.total else 0.0 for each in kept.backfills(connection) for name in each.segments
+        name: each.done / each.total if each.total else 0.0
+        for each in memberships.backfills(connection)
+        for name in each.segments
     }
     made = []
     for name in names:

@@ -16,7 +16,6 @@ from signalpost.store.database import Connection, Row
 PAGE = 500
 
 _person = msgspec.json.Decoder(Person)
-_names = msgspec.json.Decoder(tuple[str, ...])
 
 
 class Registered(Struct, frozen=True, kw_only=True):
@@ -43,18 +42,6 @@ class Move(Struct, frozen=True, kw_only=True):
     """Of the event, while it is known."""
     time: int | None = None
     """When that event happened; it may have been told later."""
-
-
-class Backfill(Struct, frozen=True, kw_only=True):
-    """How far a new rule has come, over events and then over people."""
-
-    segments: tuple[str, ...]
-    total: int
-    done: int
-    missing: int
-    """Events whose request the journal no longer holds."""
-    started_at: int
-    changed_at: int
 
 
 def registered(connection: Connection) -> dict[str, Registered]:
@@ -113,16 +100,6 @@ def steps(connection: Connection, slot: int, since: int, until: int, step: int =
     """Start of each step in which somebody moved -> how many entered and left."""
     rows = connection.rows("segments_steps", step, slot, since, until)
     return {int(start): (int(entered), int(every) - int(entered)) for start, entered, every in rows}
-
-
-def backfills(connection: Connection) -> list[Backfill]:
-    """What is being brought up to date."""
-    return [
-        Backfill(
-            segments=_names.decode(names), total=total, done=done, missing=missing, started_at=started_at, changed_at=changed_at
-        )
-        for names, total, done, missing, started_at, changed_at in connection.rows("segments_backfills")
-    ]
 
 
 def due_count(connection: Connection, until: int) -> int:

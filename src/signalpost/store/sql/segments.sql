@@ -27,9 +27,6 @@ SELECT coalesce(sum(entered), 0), count(*) FROM moves WHERE segment = ? AND at >
 -- name: segments_steps (the same by steps of so many ms, of whole steps of the clock)
 SELECT at - at % ?, sum(entered), count(*) FROM moves WHERE segment = ? AND at >= ? AND at < ? GROUP BY 1 ORDER BY 1
 
--- name: segments_backfills
-SELECT segments, total, done, missing, started_at, changed_at FROM backfills ORDER BY id
-
 -- name: segments_due_count (how many people time alone moves before a moment)
 SELECT count(*) FROM people WHERE next_at < ?
 
