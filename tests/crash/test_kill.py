@@ -6,13 +6,7 @@ Figures are printed (pytest -s shows them): kills, acknowledged messages, accept
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
 import random
-import signal
-import sqlite3
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.crash.server import PATIENCE, SEED, Server, serving
 
 from signalpost.platforms.testing import Client, running
 
@@ -29,19 +24,8 @@ CLIENTS = 4
 BATCH = 25
 SECONDS_UP = (0.15, 1.2)
 """How long a server lives under load before it is killed: between these."""
-PATIENCE = 60.0
-"""Seconds after which something that must happen has not."""
-SEED = int(os.environ.get("SIGNALPOST_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
 WORKSPACE = """
-workspace: crash
-environment: production
-currency: USD
-country: US
-order_value: gross
-database: {folder}/signalpost.db
-sources:
-  web: {{type: pipelines, write_key: web-key}}
 gates:
   - {{reason: any order, when: {{order.value: {{gt: 1}}}}, events: [Order Completed], mode: observing}}
 derived:
@@ -62,7 +46,6 @@ destinations:
     access_token: ${{PINTEREST_TOKEN}}
     endpoint: {platforms}
     batch: 40
-server: {{host: 127.0.0.1, port: 0}}
 """
 
 
@@ -74,70 +57,11 @@ def platforms() -> Iterator[Client]:
         yield client
 
 
-class Server:
-    """`signalpost serve` in a process of its own, killed and started again on the same files."""
-
-    def __init__(self, folder: Path, platforms: Client) -> None:
-        settings = platforms.settings
-        self.folder = folder
-        self.file = folder / "signalpost.yaml"
-        self.file.write_text(
-            WORKSPACE.format(
-                folder=folder, platforms=platforms.url, pixel=settings.tiktok_pixels[0], account=settings.pinterest_ad_account_id
-            )
-        )
-        self.environment = {
-            **os.environ,
-            "TIKTOK_TOKEN": settings.tiktok_token,
-            "PINTEREST_TOKEN": settings.pinterest_token,
-        }
-        self.url: str | None = None
-        self.up = asyncio.Event()
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start it and wait until it says where it listens."""
-        with (self.folder / "server.log").open("ab") as told:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", "from signalpost.cli import main; main()", "serve", str(self.file), "--json",
-                stdout=asyncio.subprocess.PIPE, stderr=told, env=self.environment, cwd=self.folder,
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE)
-        assert line, (self.folder / "server.log").read_text()[-3_000:]
-        self.url = json.loads(line)["url"]
-        self.up.set()
-
-    async def kill(self) -> None:
-        """kill -9, at once."""
-        assert self.process is not None
-        self.up.clear()
-        self.process.send_signal(signal.SIGKILL)
-        assert -signal.SIGKILL == await self.process.wait()
-
-    async def stop(self) -> None:
-        """Ask it to stop, and wait for the end."""
-        assert self.process is not None
-        self.up.clear()
-        self.process.send_signal(signal.SIGTERM)
-        assert 0 == await asyncio.wait_for(self.process.wait(), PATIENCE)
-
-    def rows(self, query: str) -> list[Any]:
-        """What the database file says."""
-        with contextlib.closing(
-            sqlite3.connect(f"file:{self.folder / 'signalpost.db'}?mode=ro", uri=True, timeout=30)
-        ) as connection:
-            return connection.execute(query).fetchall()
-
-
 @pytest.fixture
 async def server(tmp_path: Path, platforms: Client) -> AsyncIterator[Server]:
     """A server on an empty folder; whatever happens, its process ends with the test."""
-    made = Server(tmp_path, platforms)
-    yield made
-    if made.process is not None and made.process.returncode is None:
-        made.process.kill()
-        await made.process.wait()
+    async with serving(tmp_path, platforms, WORKSPACE) as made:
+        yield made
 
 
 class Load:
@@ -179,24 +103,11 @@ class Load:
         async with httpx.AsyncClient(timeout=5, auth=("web-key", ""), trust_env=False) as http:
             while not self.stopping:
                 messages = self.batch(client, number)
-                while not await self.send(http, messages):
+                while not await self.server.takes(http, messages):
                     self.sent_again += 1
                 self.acknowledged += [each["messageId"] for each in messages]
                 self.orders |= {each["properties"]["order_id"] for each in messages if each["event"] == "Order Completed"}
                 number += 1
-
-    async def send(self, http: httpx.AsyncClient, messages: list[dict[str, Any]]) -> bool:
-        """Whether the server acknowledged the batch."""
-        await self.server.up.wait()
-        try:
-            answer = await http.post(f"{self.server.url}/v1/batch", json={"batch": messages})
-        except httpx.HTTPError:
-            return False
-        if answer.status_code == 200:
-            return True
-        assert answer.status_code in {429, 503}, answer.text
-        await asyncio.sleep(0.05)
-        return False
 
 
 @pytest.mark.slow
@@ -215,13 +126,9 @@ async def test_a_server_killed_under_load_loses_nothing_it_acknowledged(server: 
         under_load += len(load.acknowledged) > before
         await server.start()
     load.stopping = True
-    await asyncio.gather(*clients)
+    await asyncio.wait_for(asyncio.gather(*clients), PATIENCE)
 
-    deadline = time.monotonic() + PATIENCE
-    waiting = "SELECT (SELECT count(*) FROM backlog) + (SELECT count(*) FROM outbox)"
-    while (left := server.rows(waiting)[0][0]) > 0:
-        assert time.monotonic() < deadline, f"{left} requests and signals still wait (seed {SEED})"
-        await asyncio.sleep(0.1)
+    await server.finishes("SELECT (SELECT count(*) FROM backlog) + (SELECT count(*) FROM outbox)")
     await server.stop()
 
     known = {key.removeprefix("web:") for (key,) in server.rows("SELECT message_key FROM events")}

@@ -6,13 +6,7 @@ Figures are printed (pytest -s shows them): kills, people, members of each audie
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
 import random
-import signal
-import sqlite3
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -20,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.crash.server import SEED, Server, serving
 
 from signalpost.normalize import hash_of
 from signalpost.platforms.testing import Client, running
@@ -29,18 +24,9 @@ SHOPPERS = 4
 SECONDS_UP = (0.2, 1.6)
 """How long a server lives before it is killed: between these."""
 PATIENCE = 90.0
-"""Seconds after which something that must happen has not."""
-SEED = int(os.environ.get("SIGNALPOST_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+"""Seconds after which the platforms must have what is wanted."""
 
 WORKSPACE = """
-workspace: crash
-environment: production
-currency: USD
-country: US
-order_value: gross
-database: {folder}/signalpost.db
-sources:
-  web: {{type: pipelines, write_key: web-key}}
 segments:
   viewers: {{did: Product Viewed, within: 30d}}
   buyers: {{did: Order Completed, within: 14d}}
@@ -60,7 +46,6 @@ destinations:
     access_token: ${{PINTEREST_TOKEN}}
     audience_token: ${{PINTEREST_TOKEN}}
     endpoint: {platforms}
-server: {{host: 127.0.0.1, port: 0}}
 """
 
 
@@ -72,62 +57,11 @@ def platforms() -> Iterator[Client]:
         yield client
 
 
-class Server:
-    """`signalpost serve` in a process of its own, killed and started again on the same files."""
-
-    def __init__(self, folder: Path, platforms: Client) -> None:
-        settings = platforms.settings
-        self.folder = folder
-        self.file = folder / "signalpost.yaml"
-        self.file.write_text(
-            WORKSPACE.format(
-                folder=folder,
-                platforms=platforms.url,
-                pixel=settings.tiktok_pixels[0],
-                advertiser=settings.tiktok_advertiser_id,
-                account=settings.pinterest_ad_account_id,
-            )
-        )
-        self.environment = {**os.environ, "TIKTOK_TOKEN": settings.tiktok_token, "PINTEREST_TOKEN": settings.pinterest_token}
-        self.url = ""
-        self.up = asyncio.Event()
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start it and wait until it says where it listens."""
-        with (self.folder / "server.log").open("ab") as told:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", "from signalpost.cli import main; main()", "serve", str(self.file), "--json",
-                stdout=asyncio.subprocess.PIPE, stderr=told, env=self.environment, cwd=self.folder,
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE)
-        assert line, (self.folder / "server.log").read_text()[-3_000:]
-        self.url = json.loads(line)["url"]
-        self.up.set()
-
-    async def end(self, how: signal.Signals) -> None:
-        """Kill it, or ask it to stop, and wait for the end."""
-        assert self.process is not None
-        self.up.clear()
-        self.process.send_signal(how)
-        await asyncio.wait_for(self.process.wait(), PATIENCE)
-
-    def rows(self, query: str) -> list[Any]:
-        """What the database file says."""
-        file = f"file:{self.folder / 'signalpost.db'}?mode=ro"
-        with contextlib.closing(sqlite3.connect(file, uri=True, timeout=30)) as connection:
-            return connection.execute(query).fetchall()
-
-
 @pytest.fixture
 async def server(tmp_path: Path, platforms: Client) -> AsyncIterator[Server]:
     """A server on an empty folder; whatever happens, its process ends with the test."""
-    made = Server(tmp_path, platforms)
-    yield made
-    if made.process is not None and made.process.returncode is None:
-        made.process.kill()
-        await made.process.wait()
+    async with serving(tmp_path, platforms, WORKSPACE) as made:
+        yield made
 
 
 class Shoppers:
@@ -145,7 +79,7 @@ class Shoppers:
         async with httpx.AsyncClient(timeout=5, auth=("web-key", ""), trust_env=False) as http:
             while not self.stopping:
                 batch = [self.message(client, number, place) for place in range(10)]
-                while not await self.send(http, batch):
+                while not await self.server.takes(http, batch):
                     pass
                 for message in batch:
                     found = self.buyers if message["event"] == "Order Completed" else self.viewers
@@ -154,7 +88,7 @@ class Shoppers:
                 await asyncio.sleep(0.02)
 
     def message(self, client: int, number: int, place: int) -> dict[str, Any]:
-        """Seven of ten look; the others are who looked a batch or more ago, and buy."""
+        """Seven of ten look; the others are three who looked a batch before, and buy."""
         buys = place >= 7
         shopper = f"{client}-{max(0, number - 1)}-{place - 7}" if buys else f"{client}-{number}-{place}"
         properties = {"order_id": f"o-{shopper}", "total": 20, "currency": "USD"} if buys else {"product_id": "sku-1"}
@@ -167,16 +101,6 @@ class Shoppers:
             "properties": {**properties, "email": f"shopper{shopper}@example.com"},
         }
 
-    async def send(self, http: httpx.AsyncClient, batch: list[dict[str, Any]]) -> bool:
-        """Whether the server acknowledged the batch."""
-        await self.server.up.wait()
-        try:
-            answer = await http.post(f"{self.server.url}/v1/batch", json={"batch": batch})
-        except httpx.HTTPError:
-            await asyncio.sleep(0.05)
-            return False
-        return answer.status_code == 200
-
 
 @pytest.mark.slow
 async def test_audiences_end_as_wanted_however_often_the_server_is_killed(server: Server, platforms: Client) -> None:
@@ -187,17 +111,14 @@ async def test_audiences_end_as_wanted_however_often_the_server_is_killed(server
     clients = [asyncio.create_task(shoppers.run(client)) for client in range(SHOPPERS)]
     for _ in range(KILLS):
         await asyncio.sleep(chance.uniform(*SECONDS_UP))
-        await server.end(signal.SIGKILL)
+        await server.kill()
         await server.start()
     shoppers.stopping = True
-    await asyncio.gather(*clients)
+    await asyncio.wait_for(asyncio.gather(*clients), PATIENCE)
 
-    deadline = time.monotonic() + PATIENCE
     waiting = "SELECT (SELECT count(*) FROM backlog) + (SELECT count(*) FROM audience_people WHERE stale > 0)"
-    while (left := server.rows(waiting)[0][0]) > 0:
-        assert time.monotonic() < deadline, f"{left} requests and people still wait (seed {SEED})"
-        await asyncio.sleep(0.1)
-    await server.end(signal.SIGTERM)
+    await server.finishes(waiting, PATIENCE)
+    await server.stop()
 
     wanted = {"viewers": shoppers.viewers - shoppers.buyers, "buyers": shoppers.buyers}
     requests = {}

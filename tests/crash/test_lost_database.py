@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.crash.server import PATIENCE, SEED
 
 from signalpost import sources
 from signalpost.config import Destination, Source, Workspace
@@ -28,9 +28,6 @@ from signalpost.worker import Worker
 
 CUTS = 20
 BATCH = 20
-PATIENCE = 60.0
-"""Seconds after which something that must happen has not."""
-SEED = int(os.environ.get("SIGNALPOST_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
 
 @pytest.fixture
