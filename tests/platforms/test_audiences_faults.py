@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from signalpost.platforms.audiences import Accounts, Members
 from signalpost.platforms.settings import Settings
-from signalpost.platforms.testing import Client, running, tiktok_event
+from signalpost.platforms.testing import Client, pinterest_event, running, tiktok_event
 
 NOW = 1_795_305_600
 BOTH = ["tiktok", "pinterest"]
@@ -157,6 +157,28 @@ def test_pinterest_takes_a_part(platforms: Client) -> None:
     platforms.fault("partial", platform="pinterest", scope="audiences", status=422, times=1)
     assert change(platforms, "pinterest", audience, "remove", "a").status_code == 422
     assert platforms.members(audience) == names("first", "a", "b")
+    platforms.fault("partial", platform="pinterest", scope="audiences", status=422, times=1)
+    body = {"name": "x", "records": sha("a")}
+    assert platforms.pinterest("POST", "/customer_lists", body).status_code == 422
+    assert [each["id"] for each in platforms.audiences("pinterest")] == [audience], "what is refused makes no list"
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_a_part_is_left_out_on_its_path_only(platforms: Client, platform: str) -> None:
+    """`path` chooses the requests that `partial` strikes, of audiences and of events alike."""
+    audience = make(platforms, platform)
+    change_path = "/segment/mapping/" if platform == "tiktok" else f"/customer_lists/{audience}"
+    events_path = "/event/track/" if platform == "tiktok" else "/events"
+    for name, path in (("a", change_path), ("b", events_path), ("c", "/elsewhere"), ("d", "")):
+        platforms.fault("partial", platform=platform, scope="all", path=path, code=20001)
+        change(platforms, platform, audience, "add", name)
+        if platform == "tiktok":
+            platforms.track(tiktok_event(name, at=NOW - 60))
+        else:
+            platforms.create(pinterest_event(name, at=NOW - 60))
+        platforms.clear_faults()
+    assert platforms.members(audience) == names("first", "b", "c")
+    assert {event_id for _, event_id in platforms.ids(platform)} == {"a", "c"}
 
 
 def test_impossible_faults_are_refused(platforms: Client) -> None:

@@ -96,7 +96,7 @@ class Fault(msgspec.Struct, kw_only=True):
             return self.asked.when == "after"
         return self.asked.fault in AFTER_BY_NATURE
 
-    def concerns(self, platform: Platform, kind: Kind, path: str = "") -> bool:
+    def concerns(self, platform: Platform, kind: Kind, path: str) -> bool:
         """Return whether this fault is for requests of `kind` to that path of `platform`."""
         if self.left == 0 or self.asked.platform not in {platform, "both"} or self.asked.path not in path:
             return False
@@ -145,7 +145,7 @@ class Faults:
         self.active = []
         self._random = random.Random(self._seed)
 
-    def latency(self, platform: Platform, kind: Kind, path: str = "") -> float:
+    def latency(self, platform: Platform, kind: Kind, path: str) -> float:
         """Return how many seconds a request to `platform` shall wait for its answer."""
         seconds = 0.0
         for fault in self.active:
@@ -154,7 +154,7 @@ class Faults:
                 seconds += (fault.asked.ms + self._random.random() * fault.asked.jitter_ms) / 1000
         return seconds
 
-    def strike(self, platform: Platform, kind: Kind, path: str = "") -> Fault | None:
+    def strike(self, platform: Platform, kind: Kind, path: str) -> Fault | None:
         """Return the first fault that strikes this request as a whole, counted as used."""
         for fault in self.active:
             if fault.asked.fault in {"latency", "partial"}:
@@ -164,7 +164,7 @@ class Faults:
                 return fault
         return None
 
-    def refusing(self, platform: Platform, kind: Kind = "events", path: str = "") -> Fault | None:
+    def refusing(self, platform: Platform, kind: Kind, path: str) -> Fault | None:
         """Return the `partial` fault for this request, not yet counted: it may find nothing to refuse."""
         for fault in self.active:
             if fault.asked.fault == "partial" and fault.concerns(platform, kind, path) and fault.meet():

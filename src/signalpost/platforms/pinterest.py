@@ -270,7 +270,7 @@ class Pinterest:
             self._record_unread(body, now, rid, refusal)
             raise refusal
         batch = body["data"]
-        left_out, status = self._strike_out([(event["event_name"], event["event_id"]) for event in batch])
+        left_out, status = self._strike_out([(event["event_name"], event["event_id"]) for event in batch], request.path)
         answers = [self._judge(event, now, left_out.get(position)) for position, event in enumerate(batch)]
         for event, said in zip(batch, answers, strict=True):
             error, warning = said["error_message"], said["warning_message"]
@@ -297,7 +297,7 @@ class Pinterest:
         if not 1 <= len(batch) <= 1000:
             raise Refusal(400, INVALID[1], f"Invalid request: {len(batch)} events, 1 to 1000 are allowed")
         left_out, status = self._strike_out(
-            [(event.event_name, event.event_id) for event in batch] if self._faults.active else []
+            [(event.event_name, event.event_id) for event in batch] if self._faults.active else [], request.path
         )
         now = self._clock.now()
         for origin in {_origin(event.action_source) for event in batch}:
@@ -351,9 +351,9 @@ class Pinterest:
             raise Refusal(400, INVALID[1], message, "test")
         return given == "true"
 
-    def _strike_out(self, events: list[tuple[str, str | None]]) -> tuple[dict[int, str], int]:
+    def _strike_out(self, events: list[tuple[str, str | None]], path: str) -> tuple[dict[int, str], int]:
         """Return the positions that a `partial` fault refuses, its sentence, and the HTTP status."""
-        fault = self._faults.refusing("pinterest")
+        fault = self._faults.refusing("pinterest", "events", path)
         if fault is None:
             return {}, 200
         sentence = fault.asked.message or "Refused by a fault of the emulator."

@@ -31,11 +31,6 @@ from signalpost.platforms.pinterest import (
 from signalpost.platforms.settings import Settings
 from signalpost.platforms.wire import Answer, Request, is_json, read
 
-ACCOUNT = "/ad_accounts/{ad_account_id}"
-LISTS, ONE_LIST = f"{ACCOUNT}/customer_lists", f"{ACCOUNT}/customer_lists/{{customer_list_id}}"
-AUDIENCES, ONE_AUDIENCE = f"{ACCOUNT}/audiences", f"{ACCOUNT}/audiences/{{audience_id}}"
-AD_GROUPS, ONE_AD_GROUP = f"{ACCOUNT}/ad_groups", f"{ACCOUNT}/ad_groups/{{ad_group_id}}"
-
 # Hex digits of a digest -> what it is called here. The description takes these three, and e-mail addresses in plain.
 DIGESTS = {64: "SHA256", 40: "SHA1", 32: "MD5"}
 _HEX = re.compile(r"[0-9a-f]+")
@@ -116,7 +111,7 @@ class PinterestAudiences:
                     self._judges[name] = jsonschema_rs.Draft202012Validator(
                         {"allOf": [schema], "$defs": definitions}, validate_formats=True
                     )
-        self._answers: dict[str, Callable[[dict[str, str], Any], Any]] = {
+        self._answers: dict[str, Callable[[re.Match[str], Any], Any]] = {
             "customer_lists/create": self._create_list,
             "customer_lists/list": self._get_lists,
             "customer_lists/get": self._get_list,
@@ -134,21 +129,19 @@ class PinterestAudiences:
     def operation(self, request: Request) -> str | None:
         """Return the description's name of the operation a request asks for, None if it is none of these."""
         found = self._find(request)
-        return found[2]["operationId"] if found else None
+        return found[1]["operationId"] if found else None
 
     def answer(self, request: Request) -> Answer:
         """Answer a request to one of these endpoints."""
         found = self._find(request)
         if found is None:
             return self._platform.nothing_here()
-        pattern, verb, operation = found
+        path, operation = found
+        reads = request.method == "GET"
         try:
-            scope = "ads:read" if verb == "GET" else "ads:write"
-            self._platform.authorize(request, pattern, scope=scope)
-            matched = pattern.fullmatch(request.path)
-            path = matched.groupdict() if matched else {}
+            self._platform.authorize(request, path.re, scope="ads:read" if reads else "ads:write")
             name = operation["operationId"]
-            given = self._query(operation, request, path) if verb == "GET" else self._body(name, request)
+            given = self._query(operation, request, path.groupdict()) if reads else self._body(name, request)
             return self._platform.say(200, self._answers[name](path, given))
         except Refusal as refusal:
             return self._platform.refuse(refusal)
@@ -170,10 +163,11 @@ class PinterestAudiences:
             for each in self.settings.pinterest_ad_groups
         }
 
-    def _find(self, request: Request) -> tuple[re.Pattern[str], str, dict[str, Any]] | None:
+    def _find(self, request: Request) -> tuple[re.Match[str], dict[str, Any]] | None:
+        """Return the request's path, which knows its parts by name, and the operation there; None if there is none."""
         for pattern, verb, operation in self._operations:
-            if verb == request.method and pattern.fullmatch(request.path):
-                return pattern, verb, operation
+            if verb == request.method and (path := pattern.fullmatch(request.path)):
+                return path, operation
         return None
 
     def _body(self, operation: str, request: Request) -> Any:
@@ -210,7 +204,7 @@ class PinterestAudiences:
 
     # Customer lists
 
-    def _create_list(self, path: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    def _create_list(self, path: re.Match[str], body: dict[str, Any]) -> dict[str, Any]:
         if not body["name"].strip():
             raise Refusal(400, INVALID[1], 'Invalid request: "name" is empty', "name")
         keys = self._records(body["records"])
@@ -218,19 +212,19 @@ class PinterestAudiences:
         members = Members(self.settings.keep, now + self.accounts.delay_ms)
         one = List(str(self._next_list), path["ad_account_id"], body["name"], now, now, members)
         self._next_list += 1
+        self._take(one, "add", keys, path.string)
         self.lists[one.id] = one
-        self._take(one, "add", keys)
         return self._list_told(one)
 
-    def _update_list(self, path: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    def _update_list(self, path: re.Match[str], body: dict[str, Any]) -> dict[str, Any]:
         one = self._own_list(path["customer_list_id"], path["ad_account_id"])
-        self._take(one, "add" if body["operation_type"] == "ADD" else "remove", self._records(body["records"]))
+        self._take(one, "add" if body["operation_type"] == "ADD" else "remove", self._records(body["records"]), path.string)
         return self._list_told(one)
 
-    def _get_list(self, path: dict[str, str], _: dict[str, Any]) -> dict[str, Any]:
+    def _get_list(self, path: re.Match[str], _: dict[str, Any]) -> dict[str, Any]:
         return self._list_told(self._own_list(path["customer_list_id"], path["ad_account_id"]))
 
-    def _get_lists(self, path: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
+    def _get_lists(self, path: re.Match[str], query: dict[str, Any]) -> dict[str, Any]:
         mine = [each for each in self.lists.values() if each.gone_at is None and each.owner == path["ad_account_id"]]
         return _page(mine, query, self._list_told)
 
@@ -254,8 +248,8 @@ class PinterestAudiences:
             raise Refusal(400, INVALID[1], f"Invalid request: {message}", "records")
         return found
 
-    def _take(self, one: List, action: Action, records: list[tuple[str, bytes]]) -> None:
-        fault = self._faults.refusing("pinterest", "audiences", "customer_lists")
+    def _take(self, one: List, action: Action, records: list[tuple[str, bytes]], path: str) -> None:
+        fault = self._faults.refusing("pinterest", "audiences", path)
         left_out = set(self._faults.refused(fault, [(action, key.hex()) for _, key in records])) if fault else set()
         if fault and left_out and fault.asked.status not in {None, 200}:
             raise Refusal(fault.asked.status or 400, INVALID[1], fault.asked.message or "Refused by a fault of the emulator.")
@@ -308,7 +302,7 @@ class PinterestAudiences:
 
     # Audiences
 
-    def _create_audience(self, path: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    def _create_audience(self, path: re.Match[str], body: dict[str, Any]) -> dict[str, Any]:
         account = path["ad_account_id"]
         if body["audience_type"] != "CUSTOMER_LIST":
             raise Refusal(
@@ -333,7 +327,7 @@ class PinterestAudiences:
             raise Refusal(400, INVALID[1], f"Invalid request: customer list {list_id} does not exist", "rule.customer_list_id")
         return one.id
 
-    def _update_audience(self, path: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    def _update_audience(self, path: re.Match[str], body: dict[str, Any]) -> dict[str, Any]:
         audience = self._own_audience(path["audience_id"], path["ad_account_id"])
         if body.get("ad_account_id", audience.owner) != audience.owner:
             raise Refusal(*FORBIDDEN)
@@ -352,10 +346,10 @@ class PinterestAudiences:
         audience.changed_at = self._clock.now()
         return self._audience_told(audience)
 
-    def _get_audience(self, path: dict[str, str], _: dict[str, Any]) -> dict[str, Any]:
+    def _get_audience(self, path: re.Match[str], _: dict[str, Any]) -> dict[str, Any]:
         return self._audience_told(self._own_audience(path["audience_id"], path["ad_account_id"], reading=True))
 
-    def _get_audiences(self, path: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
+    def _get_audiences(self, path: re.Match[str], query: dict[str, Any]) -> dict[str, Any]:
         live = [each for each in self.audiences.values() if each.gone_at is None]
         mine = [each for each in live if each.owner == path["ad_account_id"]]
         received = [each for each in live if each.owner != path["ad_account_id"] and each.shared]
@@ -397,7 +391,7 @@ class PinterestAudiences:
 
     # Ad groups
 
-    def _get_ad_groups(self, _: dict[str, str], query: dict[str, Any]) -> dict[str, Any]:
+    def _get_ad_groups(self, _: re.Match[str], query: dict[str, Any]) -> dict[str, Any]:
         if "campaign_ids" in query and "ad_group_ids" in query:
             raise Refusal(400, INVALID[1], "Invalid request: provide only campaign_ids or ad_group_ids", "campaign_ids")
         found = [
@@ -409,13 +403,13 @@ class PinterestAudiences:
         ]
         return _page(found, query, self._ad_group_told)
 
-    def _get_ad_group(self, path: dict[str, str], _: dict[str, Any]) -> dict[str, Any]:
+    def _get_ad_group(self, path: re.Match[str], _: dict[str, Any]) -> dict[str, Any]:
         group = self.ad_groups.get(path["ad_group_id"])
         if group is None:
             raise Refusal(*NOT_FOUND)
         return self._ad_group_told(group)
 
-    def _update_ad_groups(self, path: dict[str, str], body: list[dict[str, Any]]) -> dict[str, Any]:
+    def _update_ad_groups(self, path: re.Match[str], body: list[dict[str, Any]]) -> dict[str, Any]:
         return {"items": [self._update_ad_group(path["ad_account_id"], each) for each in body]}
 
     def _update_ad_group(self, account: str, change: dict[str, Any]) -> dict[str, Any]:

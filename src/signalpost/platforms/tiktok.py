@@ -223,7 +223,7 @@ class TikTok:
         now = self._clock.now()
         try:
             self._judge(source, batch, now)
-            left_out = self._strike_out(batch)
+            left_out = self._strike_out(batch, request.path)
         except Refusal as refusal:
             self._record(batch, "refused", now, request_id, reason=refusal.message)
             self.received.note(self.received.reasons, f"{refusal.code} {_without_position(refusal.message)}")
@@ -254,7 +254,7 @@ class TikTok:
             raise Refusal(BAD_PARAMETER, str(error)) from None
         self._permit(batch.event_source, batch.event_source_id, len(batch.data))
         left_out: Iterable[int] = ()
-        fault = self._faults.refusing("tiktok")
+        fault = self._faults.refusing("tiktok", "events", request.path)
         if fault is not None:
             left_out = set(self._refused_by(fault, [(event.event, event.event_id) for event in batch.data]))
         self.received.take(
@@ -298,8 +298,8 @@ class TikTok:
                 path_text, sentence = wrong
                 raise Refusal(BAD_PARAMETER, f"data.{position}.{path_text}: {sentence}")
 
-    def _strike_out(self, batch: Sequence[dict[str, Any]]) -> set[int]:
-        fault = self._faults.refusing("tiktok")
+    def _strike_out(self, batch: Sequence[dict[str, Any]], path: str) -> set[int]:
+        fault = self._faults.refusing("tiktok", "events", path)
         if fault is None:
             return set()
         return set(self._refused_by(fault, [(event["event"], event.get("event_id")) for event in batch]))
