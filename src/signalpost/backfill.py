@@ -20,7 +20,7 @@ from signalpost.memberships import LOAD, by_rule, by_time
 from signalpost.pipeline import DERIVED_FROM
 from signalpost.plan import Plan
 from signalpost.segments import live
-from signalpost.state import PLACES, Decision
+from signalpost.state import BY_RULE, PLACES, Decision
 from signalpost.store import batches
 from signalpost.store import memberships as stored
 from signalpost.store.database import Connection
@@ -186,5 +186,5 @@ def _asking(connection: Connection, plan: Plan, backfill: Backfill, upto: int, n
             wanted = wants(audience, after)
             for slot in audience.slots:
                 if wanted != held.get((slot, after.id), False):
-                    made.moved.wanted.setdefault((slot, after.id), (int(wanted), LOAD, by_rule(moment).event, moment))
+                    made.moved.wanted.setdefault((slot, after.id), (int(wanted), LOAD, BY_RULE, moment))
     return made

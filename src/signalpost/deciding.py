@@ -114,29 +114,4 @@ def withhold(
 ) -> None:
     """A verdict at once: this signal does not go to this destination, and why."""
     made.ledger.append(ledger_row(made, event, route, platform_event, order, "withheld", reason, sentence=sentence))
-    count(made, route.name, name, "withheld", reason, currency=order.currency or "", value=micros(order.value) or 0)
-
-
-def count(
-    made: Decision,
-    destination: str,
-    name: str,
-    verdict: str,
-    reason: str,
-    *,
-    currency: str = "",
-    signals: int = 1,
-    value: int = 0,
-) -> None:
-    """Add to the minute's counters."""
-    counter = made.counts.setdefault((destination, name, verdict, reason, currency), [0, 0, 0])
-    counter[0] += signals
-    counter[1] += value
-
-
-def notice(made: Decision, destination: str, what: str, detail: str, name: str, order: Order, event: int) -> None:
-    """Count what is told beside the verdicts."""
-    counter = made.notices.setdefault((destination, what, detail, name, order.currency or ""), [0, 0, 0])
-    counter[0] += 1
-    counter[1] += micros(order.value) or 0
-    counter[2] = event
+    made.count(route.name, name, "withheld", reason, currency=order.currency or "", value=micros(order.value) or 0)

@@ -130,18 +130,15 @@ def _take_back(known: KnownOrder, before: Record, name: str, work: Deciding) -> 
             pending.withdrawn = pending.withdrawn or reason
         if plan.reached or plan.firsts:
             made.stops.append(Gone(known.order_id, reason))
+    first, gone_micros, currency = not (before.refunds or before.cancelled_at), micros(gone) or 0, said.currency or ""
     for destination, event in known.sent.items():
-        route = next((route for route in plan.routes if route.name == destination), None)
         here = waiting.get((destination, event))
-        if reason is None and here is not None:  # it waits by this very batch, whatever becomes of it afterwards
-            if not here.withdrawn:
-                key = (destination, what, "", PURCHASE, said.currency or "")
-                counter = made.notices.setdefault(key, [0, 0, 0])
-                counter[0] += not (before.refunds or before.cancelled_at)
-                counter[1] += micros(gone) or 0
-                counter[2] = event
+        if here is not None:  # it waits by this very batch, whatever becomes of it afterwards
+            if reason is None and not here.withdrawn:
+                made.notice(destination, what, PURCHASE, event, currency=currency, signals=first, value=gone_micros)
             continue
-        if route is not None and (reason is None or (destination, event) not in waiting):
+        route = next((route for route in plan.routes if route.name == destination), None)
+        if route is not None:
             (made.back if reason is None else made.stops).append(
                 Back(
                     event=event,
@@ -150,9 +147,9 @@ def _take_back(known: KnownOrder, before: Record, name: str, work: Deciding) -> 
                     name=PURCHASE,
                     reason=reason,
                     what=what,
-                    currency=said.currency or "",
-                    micros=micros(gone) or 0,
-                    first=not (before.refunds or before.cancelled_at),
+                    currency=currency,
+                    micros=gone_micros,
+                    first=first,
                 )
             )
 

@@ -34,10 +34,8 @@ from signalpost.deciding import (
     Arrived,
     Deciding,
     Pending,
-    count,
     ledger_row,
     micros,
-    notice,
     withhold,
 )
 from signalpost.events import Event, Order, Person, Signal
@@ -127,7 +125,7 @@ def decide(batch: Batch, state: State, plan: Plan, now: int) -> Decision:
     work = Deciding(plan, state, made)
     made.refusals = [(position, -1 if r.index is None else r.index, r.path, r.sentence) for position, r in batch.refusals]
     if made.refusals:
-        count(made, "", "", "refused", "unreadable", signals=len(made.refusals))
+        made.count("", "", "refused", "unreadable", signals=len(made.refusals))
     for arrived in batch.arrived:
         decide_event(arrived, work)
     for pending in work.pending:
@@ -231,10 +229,11 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
     """One event and one destination: a verdict at once, or a signal."""
     event, name, number, plan, made = told.event, told.name, told.number, work.plan, work.made
     platform_event = route.events.get(name)
-    if name in vocabulary.MADE_HERE and (platform_event is None or not hears(route, event)):
-        return  # nobody asked to be told: that is no signal withheld
-    if name in vocabulary.MADE_HERE and not told.person.id:
-        stopped = "no_identifier"  # they were forgotten meanwhile
+    if name in vocabulary.MADE_HERE:
+        if platform_event is None or not hears(route, event):
+            return  # nobody asked to be told: that is no signal withheld
+        if not told.person.id:
+            stopped = "no_identifier"  # they were forgotten meanwhile
     if platform_event is None:
         withhold(made, number, route, name, None, told.order, "not_mapped")
         return
@@ -366,7 +365,15 @@ def own_gates(told: Told, signal: Signal, route: Route, work: Deciding) -> tuple
         reason, sentence = f"gate:{rule.name}", f"Your gate {rule.name}: {rule.sentence}."
         if not rule.observing:
             return reason, sentence
-        notice(work.made, route.name, "observed", rule.name, told.name, signal.order, told.number)
+        work.made.notice(
+            route.name,
+            "observed",
+            told.name,
+            told.number,
+            detail=rule.name,
+            currency=signal.order.currency or "",
+            value=micros(signal.order.value) or 0,
+        )
         work.made.traces.append((told.number, route.name, work.made.now, "observed", reason, sentence, None))
     return None
 
@@ -557,7 +564,7 @@ def render(pending: Pending, work: Deciding) -> None:
             made, pending.event, route, signal.platform_event, order, "withheld", pending.withdrawn, signal.event_id
         )
         worth = micros(order.value) or 0
-        count(made, route.name, signal.name, "withheld", pending.withdrawn, currency=order.currency or "", value=worth)
+        made.count(route.name, signal.name, "withheld", pending.withdrawn, currency=order.currency or "", value=worth)
         return
     person = work.now_known_as(pending.person)
     known = work.state.people.get(person, signal.person) if person else signal.person

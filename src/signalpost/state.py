@@ -175,3 +175,29 @@ class Decision(Struct):
     marks: list[Row] = field(default_factory=list)
     """(kind, source, name, value, at, event): seen for what may be the first time."""
     now: int = 0
+
+    def count(
+        self, destination: str, name: str, verdict: str, reason: str, *, currency: str = "", signals: int = 1, value: int = 0
+    ) -> None:
+        """Add to the minute's counters; `value` in millionths."""
+        counter = self.counts.setdefault((destination, name, verdict, reason, currency), [0, 0, 0])
+        counter[0] += signals
+        counter[1] += value
+
+    def notice(
+        self,
+        destination: str,
+        what: str,
+        name: str,
+        event: int,
+        *,
+        detail: str = "",
+        currency: str = "",
+        signals: int = 1,
+        value: int = 0,
+    ) -> None:
+        """Count what is told beside the verdicts; `value` in millionths."""
+        counter = self.notices.setdefault((destination, what, detail, name, currency), [0, 0, 0])
+        counter[0] += signals
+        counter[1] += value
+        counter[2] = event

@@ -297,9 +297,7 @@ def _withheld_after_all(connection: Connection, made: Decision, row: Row, reason
     event, destination, name, currency, micros = row
     connection.run("ledger_settle", "withheld", reason, None, None, made.now, 0, None, event, destination)
     connection.run("trace_add", event, destination, made.now, "waiting", None, "withdrawn before it was sent", None)
-    counter = made.counts.setdefault((destination, name, "withheld", reason, currency or ""), [0, 0, 0])
-    counter[0] += 1
-    counter[1] += micros or 0
+    made.count(destination, name, "withheld", reason, currency=currency or "", value=micros or 0)
 
 
 def take_back(connection: Connection, made: Decision, back: Back) -> None:
@@ -311,11 +309,9 @@ def take_back(connection: Connection, made: Decision, back: Back) -> None:
             return
     verdicts = [row[1] for row in connection.rows("ledger_of", back.event) if row[0] == back.destination]
     if verdicts and verdicts[0] in {"accepted", "warned", "waiting", "unknown"}:
-        key = (back.destination, back.what, "", back.name, back.currency)
-        counter = made.notices.setdefault(key, [0, 0, 0])
-        counter[0] += back.first
-        counter[1] += back.micros
-        counter[2] = back.event
+        made.notice(
+            back.destination, back.what, back.name, back.event, currency=back.currency, signals=back.first, value=back.micros
+        )
 
 
 def note(connection: Connection, made: Decision) -> None:
