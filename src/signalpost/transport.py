@@ -13,7 +13,14 @@ from signalpost.destinations.contract import Request, Response
 from signalpost.errors import TransportError
 
 ANSWER_LIMIT = 4_194_304
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.ProxyError,
+    httpx.InvalidURL,
+)
 
 
 class Transport:
@@ -104,7 +111,7 @@ async def public_address(host: str, port: int) -> str:
     """The address to reach a host at; raises `TransportError` when it has none, or any that is not public."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a label that is empty or too long
         raise TransportError(f"The name {host} is not known.", reached=False) from error
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or not all(is_public(address) for address in addresses):

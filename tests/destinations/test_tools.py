@@ -293,6 +293,17 @@ async def test_without_encryption_only_where_it_is_allowed() -> None:
         await sent(request)
 
 
+@pytest.mark.parametrize("private", ["yes", "no"])
+@pytest.mark.parametrize("host", ["hooks..example.com", f"{'a' * 64}.example.com", "[::1", "bücher..example.com"])
+async def test_a_name_that_cannot_be_one_is_told(host: str, private: str) -> None:
+    """A mistyped host is an address that was not reached, with a sentence; it is no defect of ours."""
+    settings = {"url": f"https://{host}/", "secret": SECRET, "allow_private": private}
+    with pytest.raises(TransportError) as caught:
+        await sent(webhook.request(settings, "", [b'{"type":"a"}'], False))
+
+    assert caught.value.reached is False
+
+
 async def test_a_name_is_looked_up_once_and_that_address_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that answers with a public address first and a private one later (DNS rebinding) gains nothing.
 
