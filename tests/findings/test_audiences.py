@@ -234,6 +234,22 @@ def test_a_first_load_is_no_jump() -> None:
     assert told(replace(each, loaded_at=NOW - HOUR)) == {}
 
 
+def test_a_name_that_two_destinations_share() -> None:
+    """What is said of an audience is said of the one at its own destination, whichever the file has first."""
+    buyers = Audience(segment="recent_buyers", name="people", to=("tiktok",), use="suppress")
+    seed = Audience(segment="viewers", name="people", to=("pinterest",), use="seed")
+    seen = (
+        Synced(name="people", destination="tiktok", members=5_000, loaded_at=1, used_by=0),
+        Synced(name="people", destination="pinterest", members=5_000, loaded_at=1, used_by=0),
+        Synced(name="viewers", destination="tiktok", members=100, walked=100, overlaps={"people": 50}),
+    )
+    for chosen in ((buyers, seed, TARGET), (seed, buyers, TARGET)):
+        found = {each.key: each for each in findings.find(Figures(now=NOW, audiences=seen), shop(*chosen))}
+        assert set(about(found, "audience_unused")) == {"audience_unused:people at tiktok"}
+        advice = found["suppression_overlap:viewers and people at tiktok"].advice
+        assert advice == "Add `unless: [recent_buyers]` to viewers."
+
+
 def test_the_suppression_clock() -> None:
     """99 of 100 within 5 minutes is in time; beyond it is told with half and 99 of 100, a problem from one in ten on."""
     quick = {("suppressed", "tiktok"): {1_000: 990, 250_000: 10}}

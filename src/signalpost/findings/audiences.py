@@ -8,7 +8,7 @@ from typing import Literal
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
 from signalpost.destinations.audiences import AudiencePart
-from signalpost.findings.figures import Figures, Synced
+from signalpost.findings.figures import Figures, Synced, declared
 from signalpost.findings.finding import Finding, finding
 from signalpost.findings.suppression import SOON
 from signalpost.findings.words import DAY, HOUR, listed, many, percent, span
@@ -54,8 +54,8 @@ def _part(each: Synced, workspace: Workspace) -> AudiencePart | None:
 
 
 def _use(each: Synced, workspace: Workspace) -> Use:
-    uses = {audience.use for audience in workspace.audiences if audience.title == each.name and each.destination in audience.to}
-    return "suppress" if "suppress" in uses else "seed" if uses == {"seed"} else "target"
+    audience = declared(workspace, each.name, each.destination)
+    return "target" if audience is None else audience.use
 
 
 def _suppresses(each: Synced, workspace: Workspace) -> bool:
@@ -108,7 +108,7 @@ def too_small(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
             continue
         use = _use(each, workspace)
         processed = each.size_at is not None and each.size_at - each.loaded_at >= PROCESSED
-        matched = each.size if processed and each.size is not None else None
+        matched = each.size if processed else None
         size = each.members if matched is None else min(matched, each.members)
         if size >= part.minimum:
             if use == "seed" and size < STEADY_SEED:
@@ -144,12 +144,13 @@ def too_small(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
 def jumped(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     """Audiences that grew or shrank in a day far more than they do."""
     for each in figures.audiences:
-        began = 0 if each.loaded_at is None else each.loaded_at
-        sizes = {hour: people for hour, people in each.sizes.items() if hour >= began}
+        if each.loaded_at is None:
+            continue
+        sizes = {hour: people for hour, people in each.sizes.items() if hour >= each.loaded_at}
         now = figures.now - figures.now % HOUR
         before = sizes.get(now - DAY)
         usual = sorted(abs(people - sizes[hour - DAY]) for hour, people in sizes.items() if hour < now and hour - DAY in sizes)
-        if before is None or each.loaded_at is None or len(usual) < USUAL_DAYS * 24:
+        if before is None or len(usual) < USUAL_DAYS * 24:
             continue
         change = each.members - before
         most = usual[(len(usual) * 19) // 20]
@@ -187,9 +188,8 @@ def nameless(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
 
 def unused(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     """Audiences that no ad group uses, as the platform says, or that could not be given to those the file names."""
-    named = {audience.title: audience for audience in workspace.audiences}
     for each in figures.audiences:
-        audience = named.get(each.name)
+        audience = declared(workspace, each.name, each.destination)
         if audience is None or each.state in STOPPED or audience.use == "seed":
             continue
         if each.misapplied:

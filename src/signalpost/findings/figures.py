@@ -8,6 +8,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from signalpost import coverage, purchases
+from signalpost.options import Audience, Workspace
 from signalpost.rollout import Standing
 
 PURCHASE = "Order Completed"
@@ -126,6 +127,11 @@ class Synced(Struct, frozen=True, kw_only=True):
     """Audience suppressed at the same destination -> of the newest people, members that it wants too."""
     sizes: dict[int, int] = {}
     """Hour -> members it had then."""
+
+
+def declared(workspace: Workspace, name: str, destination: str) -> Audience | None:
+    """The audience of the workspace file that is called so at this destination; at another one the name may be another's."""
+    return next((each for each in workspace.audiences if each.title == name and destination in each.to), None)
 
 
 class Building(Struct, frozen=True):

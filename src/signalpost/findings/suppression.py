@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from signalpost import clocks
 from signalpost.config import Workspace
-from signalpost.findings.figures import LAST, Figures
+from signalpost.findings.figures import LAST, Figures, declared
 from signalpost.findings.finding import Finding, finding
 from signalpost.findings.words import many, percent, span
 
@@ -42,6 +42,7 @@ def overlap(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
     """People who are wanted in an audience that is shown ads and in one that is kept from them."""
     for each in figures.audiences:
         for suppressed, both in each.overlaps.items():
+            audience = declared(workspace, suppressed, each.destination)
             looked = max(min(each.members, each.walked), both)
             of = "people" if looked >= each.members else "newest people"
             yield from finding(
@@ -51,10 +52,5 @@ def overlap(figures: Figures, workspace: Workspace) -> Iterator[Finding]:
                 looked,
                 f"{both:,} of the {looked:,} {of} in {each.name} at {each.destination} are in {suppressed} too, which keeps them "
                 "from ads: only an exclusion in the ad group stops paying for them.",
-                f"Add `unless: [{_segment(workspace, suppressed)}]` to {each.name}.",
+                f"Add `unless: [{suppressed if audience is None else audience.segment}]` to {each.name}.",
             )
-
-
-def _segment(workspace: Workspace, title: str) -> str:
-    """The segment of an audience."""
-    return next((each.segment for each in workspace.audiences if each.title == title), title)
