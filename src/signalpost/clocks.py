@@ -8,6 +8,7 @@ platforms and people ask about (an hour, a day, a week) are bounds: shares beyon
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import ceil
@@ -64,20 +65,12 @@ def value(bucket: int) -> int:
 
 def histogram(times: Iterable[int]) -> dict[int, int]:
     """Times (ms) as a histogram."""
-    found: dict[int, int] = {}
-    for ms in times:
-        at = bucket(ms)
-        found[at] = found.get(at, 0) + 1
-    return found
+    return Counter(map(bucket, times))
 
 
 def merge(histograms: Iterable[Histogram]) -> dict[int, int]:
     """Several histograms as one."""
-    found: dict[int, int] = {}
-    for each in histograms:
-        for at, many in each.items():
-            found[at] = found.get(at, 0) + many
-    return found
+    return sum(map(Counter, histograms), Counter[int]())
 
 
 def quantile(histogram: Histogram, share: float, *, exact: bool = False) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from signalpost.coverage.keys import KEYS, READS
@@ -12,11 +13,7 @@ Masks = Mapping[int, int]
 
 def merge(several: Iterable[Masks]) -> dict[int, int]:
     """Several as one."""
-    found: dict[int, int] = {}
-    for masks in several:
-        for each, many in masks.items():
-            found[each] = found.get(each, 0) + many
-    return found
+    return sum(map(Counter, several), Counter[int]())
 
 
 def counts(masks: Masks) -> dict[str, int]:
