@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signalpost.audiences import Wanted
-from signalpost.findings.words import listed, percent
+from signalpost.findings.words import DAY, listed, percent
 from signalpost.lift import intervals
 from signalpost.lift.intervals import Interval, Spent
 from signalpost.options import spelt
@@ -33,8 +33,6 @@ LEAST_BUYERS = 10
 LARGER_HOLDOUT = 0.3
 """The holdout that is named where a smaller one takes longer than `LONG_DAYS`."""
 LONG_DAYS = 90
-
-DAY_MS = 86_400_000
 
 Verdict = Literal["nobody", "too_early", "brings", "costs", "no_difference"]
 Use = Literal["target", "suppress"]
@@ -83,7 +81,7 @@ def of(counted: Counted, audience: Wanted, use: Use, *, window: int, currency: s
     """The verdict on both arms; `window` in ms, `detect` a relative lift."""
     shown, held = counted.shown, counted.held
     people, buyers = shown.people + held.people, shown.buyers + held.buyers
-    days = (counted.end - counted.begin) / DAY_MS
+    days = (counted.end - counted.begin) / DAY
     made = Lift(
         audience=audience.name,
         use=use,

@@ -85,16 +85,9 @@ def joined(connection: Connection) -> People:
 
 def events(connection: Connection, names: Sequence[str] | None = None) -> Iterator[list[Happening]]:
     """Events of people, oldest first, page by page: all, or those of these names that count."""
-    after = -1
-    while True:
-        if names is None:
-            rows = connection.rows("history_events", after, PAGE)
-        else:
-            rows = connection.rows("history_events_named", after, list(names), PAGE)
-        if not rows:
-            return
+    told = ("history_events", -1) if names is None else ("history_events_named", -1, list(names))
+    for rows in _pages(connection, *told):
         yield [Happening(*row) for row in rows]
-        after = rows[-1][0]
 
 
 def people(connection: Connection) -> Iterator[list[tuple[Person, int]]]:
@@ -110,7 +103,8 @@ def orders(connection: Connection) -> Iterator[list[tuple[str, int, Record]]]:
         yield [(key, person, _record.decode(record)) for key, person, record in rows]
 
 
-def _pages(connection: Connection, statement: str, after: Any) -> Iterator[list[Row]]:
-    while rows := connection.rows(statement, after, PAGE):
+def _pages(connection: Connection, statement: str, after: Any, *others: Any) -> Iterator[list[Row]]:
+    """The rows of a statement by their first column; `others` stand between it and the page's size."""
+    while rows := connection.rows(statement, after, *others, PAGE):
         yield rows
         after = rows[-1][0]

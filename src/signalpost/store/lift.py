@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from signalpost.audiences import Wanted
 from signalpost.events import Bought
 from signalpost.segments.live import lot
+from signalpost.store import segments
 from signalpost.store.database import Connection
 
 PAGE = 1_000
@@ -69,6 +70,7 @@ class Counted(Struct, kw_only=True):
 class _Remembered(Struct):
     """What of a person's record is needed here."""
 
+    id: int
     orders: dict[str, Bought] = {}
     consent: dict[str, tuple[bool, int]] = {}
     suppressed_at: int = 0
@@ -90,13 +92,14 @@ def gather(connection: Connection, audience: Wanted, *, since: int, window: int,
         (at for at, said in connection.rows("lift_changes", begin) if {"audiences", "segments"} & set(said.split(", "))),
         default=None,
     )
-    slots: dict[str, int] = dict(connection.rows("lift_segments", [audience.segment, *audience.unless]))
-    target = slots.pop(audience.segment, None)
+    slots = segments.slots(connection)
+    target = slots.get(audience.segment)
     if target is None:
         return counted
+    unless = frozenset(slots[name] for name in audience.unless if name in slots)
     at, person = begin, -1
     while rows := connection.rows("lift_entries", target, now, at, at, person, PAGE):
-        _page(connection, audience, counted, rows, target, frozenset(slots.values()), window, now)
+        _page(connection, audience, counted, rows, target, unless, window, now)
         at, person = rows[-1]
     return counted
 
@@ -113,15 +116,15 @@ def _page(
 ) -> None:
     """Add the people of one page of entries to their arms; a person counts with their first entry only."""
     ids = sorted({person for _, person in entries})
-    segments = [target, *sorted(unless)]
+    numbers = [target, *sorted(unless)]
     moves: dict[int, list[Move]] = {
         person: [(at, segment, bool(entered)) for _, at, segment, entered in group]
-        for person, group in groupby(connection.rows("lift_moves", ids, segments), itemgetter(0))
+        for person, group in groupby(connection.rows("lift_moves", ids, numbers), itemgetter(0))
     }
     members: dict[int, dict[int, int]] = {}
-    for person, segment, member_since in connection.rows("lift_members", ids, segments):
+    for person, segment, member_since in connection.rows("lift_members", ids, numbers):
         members.setdefault(person, {})[segment] = member_since
-    people = {number: _remembered.decode(record) for number, record in connection.rows("lift_people", ids)}
+    people = {known.id: known for known in (_remembered.decode(record) for (record,) in connection.rows("people_read", ids))}
     held: list[int] = []
     for at, person in entries:
         own = moves.get(person, [])

@@ -1,8 +1,5 @@
 -- Statements of `store/lift.py`; the words in braces are explained in queries.sql.
 
--- name: lift_segments (small numbers of segments)
-SELECT name, slot FROM segments WHERE name {in_texts}
-
 -- name: lift_entries (into one segment in a span of time, in order, after an entry)
 SELECT at, person FROM moves
 WHERE segment = ? AND entered = 1 AND at < ? AND at >= ? AND (at > ? OR person > ?) ORDER BY at, person LIMIT ?
@@ -12,9 +9,6 @@ SELECT person, at, segment, entered FROM moves WHERE person {in_numbers} AND seg
 
 -- name: lift_members (who is in these segments now)
 SELECT person, segment, since FROM members WHERE person {in_numbers} AND segment {in_numbers}
-
--- name: lift_people
-SELECT id, record FROM people WHERE id {in_numbers}
 
 -- name: lift_destinations (of an audience: since when each has it whole)
 SELECT destination, loaded_at FROM audiences WHERE name = ? AND state <> 'removed' ORDER BY destination
