@@ -5,6 +5,7 @@ from __future__ import annotations
 from signalpost import clocks, findings
 from signalpost.doctor.checks import Answer, Look, of_finding, unknown
 from signalpost.findings import listed, many, span
+from signalpost.findings.guards import PROBLEMS
 from signalpost.findings.suppression import CLOCK
 from signalpost.segments import guards
 
@@ -25,8 +26,8 @@ def suppression(look: Look) -> Answer:
             "Add an audience of recent buyers with `use: suppress`, or exclude them in the platform's own ad groups.",
         )
     told = [guard for guard in look.guards if guard.kind in ABOUT_BUYERS]
-    if not mine or any(guard.kind == "no_suppression" for guard in told):
-        worst = next(guard for guard in told if guard.kind in {"no_suppression", "nothing_suppressed"})
+    worst = next((guard for guard in told if guard.kind in PROBLEMS), None)
+    if worst is not None:
         return Answer(state="fail", sentence=worst.sentence, advice=worst.advice, counts={"suppressing": len(mine)})
     known = {each.name: each for each in look.evidence.figures.audiences if each.destination == look.name}
     kept = [known[each.audience.title] for each in mine if each.audience.title in known]
@@ -38,12 +39,8 @@ def suppression(look: Look) -> Answer:
         "members": sum(each.members for each in kept),
         "pending": sum(each.pending for each in kept),
     }
-    titles = {each.name for each in kept}
-    open_ones = [
-        finding
-        for finding in look.evidence.found
-        if finding.kind in KEEPS_BUYERS and finding.subject in {look.name, *(f"{title} at {look.name}" for title in titles)}
-    ]
+    subjects = {look.name, *(f"{each.name} at {look.name}" for each in kept)}
+    open_ones = [finding for finding in look.evidence.found if finding.kind in KEEPS_BUYERS and finding.subject in subjects]
     if open_ones:
         return of_finding(min(open_ones, key=findings.rank), latest, counts)
     if not ready:
