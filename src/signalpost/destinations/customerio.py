@@ -20,7 +20,7 @@ from signalpost.destinations.contract import Custom, Destination, Field, Limits,
 from signalpost.errors import ConfigError
 from signalpost.events import Person, Signal
 
-EVENTS: Final = {"Segment Entered": "Segment Entered", "Segment Left": "Segment Left"}
+EVENTS: Final = {name: name for name in tools.MEMBERSHIP}
 
 PREFIX: Final = "signalpost_"
 """Stands before every attribute that Signalpost writes, so that none of the shop's own is overwritten."""
@@ -40,7 +40,10 @@ def ulid(signal: Signal) -> str:
 
 def identifiers(signal: Signal) -> dict[str, str] | None:
     """The one identifier that Customer.io takes: the shop's own newest id, else the newest e-mail address."""
-    person = signal.person
+    return _known_by(signal.person)
+
+
+def _known_by(person: Person) -> dict[str, str] | None:
     found = tools.newest(person.external_ids)
     if found is not None:
         return {"id": found}
@@ -113,7 +116,7 @@ FIELDS: Final = (
 
 def identified(person: Person, signal: Signal) -> bool:  # noqa: ARG001
     """Whether Customer.io can be told whose it is."""
-    return tools.newest(person.external_ids) is not None or tools.newest(person.emails) is not None
+    return _known_by(person) is not None
 
 
 def objection(signal: Signal, settings: Mapping[str, str]) -> tuple[str, str] | None:
@@ -128,8 +131,7 @@ def objection(signal: Signal, settings: Mapping[str, str]) -> tuple[str, str] | 
 
 # ---------------------------------------------------------------------------------------------- asking
 
-_Told = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_Known = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def request(settings: dict[str, str], base: str, events: Sequence[bytes], test: bool) -> Request:
@@ -142,8 +144,8 @@ def request(settings: dict[str, str], base: str, events: Sequence[bytes], test: 
     prefix = settings.get("prefix") or PREFIX
     batch: list[dict[str, Any]] = []
     for event in events:
-        told = _Told.decode(event)
-        who, known = told["identifiers"], _Known.decode(told.get("person", msgspec.Raw(b"{}")))
+        told = _parts(event)
+        who, known = told["identifiers"], _parts(told.get("person", msgspec.Raw(b"{}")))
         written: dict[str, Any] = {prefix + name: value for name, value in known.items()}
         # `_timestamp` orders writes: of two that overtake each other the later moment counts.
         written["_timestamp"] = told["timestamp"]
@@ -188,21 +190,20 @@ def outcomes(response: Response, count: int) -> list[Outcome]:
     """One outcome an event. A 207 names the operations that failed by their place, two to an event; the others count."""
     status, body = response.status, body_of(response)
     code = f"HTTP {status}"
+    taken = Outcome(kind="accepted", code=code, sentence="Customer.io took the event.")
     if status in BLOCKS:
         return all_alike(Outcome(kind="blocked", code=code, sentence=BLOCKS[status], reached=False), count)
     errors = body.get("errors")
     if status in {200, 207, 400} and isinstance(errors, list) and errors:
-        return _with_errors(errors, status, count)
-    if status == 200 and response.body.strip() in {b"{}", b""}:
-        return all_alike(Outcome(kind="accepted", code=code, sentence="Customer.io took the event."), count)
-    if status == 200 and body:
-        return all_alike(Outcome(kind="accepted", code=code, sentence="Customer.io took the event."), count)
+        return _with_errors(errors, status, taken, count)
+    if status == 200 and (body or response.body.strip() in {b"{}", b""}):
+        return all_alike(taken, count)
     meta = body.get("meta")
     return by_status("Customer.io", response, count, meta.get("error") if isinstance(meta, dict) else None)
 
 
-def _with_errors(errors: list[Any], status: int, count: int) -> list[Outcome]:
-    code = f"HTTP {status}"
+def _with_errors(errors: list[Any], status: int, taken: Outcome, count: int) -> list[Outcome]:
+    code = taken.code
     wrong: dict[int, str] = {}
     for error in errors:
         said = error if isinstance(error, dict) else {}
@@ -215,7 +216,6 @@ def _with_errors(errors: list[Any], status: int, count: int) -> list[Outcome]:
         wrong.setdefault(place // 2, ": ".join(filter(None, words)))
     if status == 400 and len(wrong) < count:
         return split_or_refuse(count, code=code, sentence="Customer.io refused the batch.")
-    taken = Outcome(kind="accepted", code=code, sentence="Customer.io took the event.")
     return [
         Outcome(kind="refused", code=code, sentence=quoted("Customer.io refused the event.", wrong[number]))
         if number in wrong

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -23,7 +23,9 @@ from signalpost.store.batches import time
 from signalpost.store.database import Connection, Row
 
 CHUNK = 1_000
-"""People whose records are read at once."""
+"""People or identifiers that one statement names."""
+
+Some = TypeVar("Some")
 
 NO_LONGER_IN_FILE = (
     "It is no longer in the workspace file: what the platform holds of it stays as it is, and nothing is sent any more. "
@@ -68,25 +70,23 @@ def register(connection: Connection, workspace: Workspace) -> list[Slot]:
 
     Says only once that one is new or changed: call it in the transaction that sees to it that everybody is looked at.
     """
-    known = {(name, destination): (slot, was, state) for slot, name, destination, was, state in _registered(connection)}
+    rows = connection.rows("audiences_registered")
+    known = {(name, destination): (slot, was, state) for slot, name, destination, was, state in rows}
     found = []
     for audience, destination in pairs(workspace):
         now = digest(workspace, audience)
         row = known.pop((audience.title, destination), None)
+        changed = row is None or row[1] != now or row[2] == "removed"
         if row is None:
             connection.run("audience_register", audience.title, destination, now)
-        elif row[1] != now or row[2] == "removed":
+        elif changed:
             connection.run("audience_redefine", now, row[0])
-        found.append((audience, destination, row is None or row[1] != now or row[2] == "removed"))
+        found.append((audience, destination, changed))
     for slot, _, state in known.values():
         if state != "removed":
             connection.run("audience_removed", NO_LONGER_IN_FILE, slot)
-    slots = {(name, destination): slot for slot, name, destination, _, _ in _registered(connection)}
+    slots = {(name, destination): slot for slot, name, destination, _, _ in connection.rows("audiences_registered")}
     return [Slot(slots[audience.title, destination], audience, destination, changed) for audience, destination, changed in found]
-
-
-def _registered(connection: Connection) -> list[Row]:
-    return connection.rows("audiences_registered")
 
 
 class Applied(Struct, frozen=True, omit_defaults=True):
@@ -106,19 +106,19 @@ class Standing(Struct, frozen=True, kw_only=True):
     name: str
     destination: str
     state: str
-    sentence: str
-    held: Held
-    status: str
-    size: int | None
-    size_at: int | None
-    synced_at: int | None
-    loaded_at: int | None
-    platform_name: str
-    meaning: str
-    usable: bool
-    way: str
-    applied: Applied
-    used_by: tuple[tuple[str, str], ...] | None
+    sentence: str = ""
+    held: Held = Held()
+    status: str = ""
+    size: int | None = None
+    size_at: int | None = None
+    synced_at: int | None = None
+    loaded_at: int | None = None
+    platform_name: str = ""
+    meaning: str = ""
+    usable: bool = False
+    way: str = ""
+    applied: Applied = Applied()
+    used_by: tuple[tuple[str, str], ...] | None = None
     """(ad group, include or exclude), as the platform says; None where it does not."""
 
 
@@ -135,7 +135,7 @@ def standings(connection: Connection) -> list[Standing]:
 
 def unmade(audience: Audience, destination: str) -> Standing:
     """How an audience stands that nobody has looked at yet."""
-    return _standing((0, audience.title, destination, "new", "", None, None, "", *[None] * 4, "", "", 0, "", "{}", None))
+    return Standing(slot=0, name=audience.title, destination=destination, state="new")
 
 
 def _standing(row: Row) -> Standing:
@@ -216,17 +216,15 @@ def change(
     """
     own: dict[int, tuple[str, ...]] = {}
     every: dict[str, None] = {}
-    for start in range(0, len(people), CHUNK):
-        part = people[start : start + CHUNK]
+    for part in _chunks(people):
         for (record,) in connection.rows("people_read", [each.person for each in part if each.wanted]):
             person = _known.decode(record)
             own[person.id] = keys(person.keys)
             every.update(dict.fromkeys(own[person.id]))
         every.update((key, None) for (key,) in connection.rows("audience_keys_of", [each.person for each in part], slot))
     held: list[Holder] = []
-    known = list(every)
-    for start in range(0, len(known), CHUNK):
-        for key, person, state, wanted in connection.rows("audience_holders", slot, known[start : start + CHUNK]):
+    for some in _chunks(every):
+        for key, person, state, wanted in connection.rows("audience_holders", slot, some):
             held.append(Holder(key, person, state, wanted == 1))
     return audiences.change(people, own, held)
 
@@ -246,9 +244,8 @@ def begin(connection: Connection, slot: int, keeper: str, held: Held, people: Se
 
 def _present(connection: Connection, slot: int, people: Sequence[Asked]) -> bool:
     """Whether these people are still known by these numbers: what is remembered of somebody else's would never be looked at."""
-    numbers = [each.person for each in people]
-    parts = (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
-    return sum(int(connection.rows("audience_present", slot, part)[0][0]) for part in parts) == len(numbers)
+    parts = _chunks(each.person for each in people)
+    return sum(int(connection.rows("audience_present", slot, part)[0][0]) for part in parts) == len(people)
 
 
 def _remember(connection: Connection, slot: int, made: Change, now: int) -> None:
@@ -261,8 +258,8 @@ def _remember(connection: Connection, slot: int, made: Change, now: int) -> None
         connection.run_many("audience_key_forget", [(slot, key, person) for key, person in made.forget])
 
 
-def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    every = list(keys)
+def _chunks(those: Iterable[Some]) -> Iterator[list[Some]]:
+    every = list(those)
     return (every[start : start + CHUNK] for start in range(0, len(every), CHUNK))
 
 
