@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
-from signalpost import pipeline
+from signalpost import backfill, pipeline
+from signalpost import memberships as moving
 from signalpost.config import Destination, Identity, Source, Workspace
 from signalpost.options import Audience, Derived, Gate, Journey, Stage
 from signalpost.sources import Received
@@ -216,6 +218,27 @@ class Flow:
             self.commit(made)
             steps += 1
         return steps
+
+    def pass_time(self, upto: int) -> None:
+        """Fire every moment that has passed."""
+        while people := self.database.look(partial(memberships.people_due, upto=upto, most=100)):
+            self.write(partial(batches.fire, made=moving.fired(people, upto, self.plan, upto)))
+
+    def fill(self, upto: int, most: int = 1_000) -> None:
+        """Bring new rules up to date, `most` pieces of it."""
+        asked = self.plan.workspace
+
+        def piece(connection: Connection) -> backfill.Piece | None:
+            waiting = memberships.backfills(connection)
+            return backfill.piece(connection, self.plan, waiting[0], upto, upto) if waiting else None
+
+        for _ in range(most):
+            found = self.database.look(piece)
+            if found is None:
+                return
+            self.write(partial(backfill.commit, made=found, now=upto))
+            if found.turns or found.ends:
+                self.plan = pipeline.plan(asked, self.write(partial(memberships.known, workspace=asked)))
 
     def run(self, stream: Iterable[Said], *, request_of: int = 1, batch_of: int = 500) -> World:
         """The world after the stream, beginning with an empty one."""

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.laws.flow import DAY, HOUR, MINUTE, NOW, SEGMENTS, Flow, guarded, moment, request
 from tests.laws.histories import message, sources
 
-from signalpost import audiences, backfill, memberships, pipeline
+from signalpost import audiences, pipeline
 from signalpost.events import Person
 from signalpost.segments.live import NEVER
 from signalpost.store import batches
 from signalpost.store import memberships as stored
-from signalpost.store.database import Connection, Database
+from signalpost.store.database import Database
 
 GAPS = (0, 1, MINUTE - 1, MINUTE, 59 * MINUTE, 2 * HOUR, 3 * HOUR, 22 * HOUR, DAY, 25 * HOUR)
 
@@ -58,13 +58,6 @@ def append(flow: Flow, history: list[Timed]) -> None:
     flow.write(work)
 
 
-def pass_time(flow: Flow, upto: int) -> None:
-    """Fire every moment that has passed."""
-    while people := flow.database.look(lambda connection: stored.people_due(connection, upto, 100)):
-        made = memberships.fired(people, upto, flow.plan, upto)
-        flow.write(partial(batches.fire, made=made))
-
-
 def begin(flow: Flow) -> None:
     """Empty tables, and numbers that begin at one: lots are drawn by people's numbers."""
 
@@ -100,16 +93,16 @@ def test_when_timers_fire_and_how_the_stream_is_cut_changes_nothing(
     begin(flow)
     append(flow, history)
     flow.process(batch_of, now=end)
-    pass_time(flow, end)
+    flow.pass_time(end)
     late = told(flow)
 
     begin(flow)
     for place, each in enumerate(history):
         if place in fires:
-            pass_time(flow, each[0])
+            flow.pass_time(each[0])
         append(flow, [each])
         flow.process(1, now=each[0])
-    pass_time(flow, end)
+    flow.pass_time(end)
 
     assert told(flow) == late
 
@@ -121,7 +114,7 @@ def test_membership_is_what_the_rules_say_of_what_is_known(flow: Flow, history: 
     begin(flow)
     append(flow, history)
     flow.process(batch_of, now=end)
-    pass_time(flow, end)
+    flow.pass_time(end)
 
     live = flow.plan.segments
     slots = {slot: name for name, slot in flow.plan.segment_slots.items()}
@@ -167,24 +160,24 @@ def test_a_backfilled_segment_is_what_a_replay_from_the_beginning_gives(
     renumber()
     append(flow, history)
     flow.process(batch_of, now=end)
-    fill(flow, end)
-    pass_time(flow, end)
+    flow.fill(end)
+    flow.pass_time(end)
     replayed = state()
 
     begin(flow)
     before = guarded(segments={}, audiences=(), journeys={})
     flow.write(forget)
     flow.plan = pipeline.plan(before, flow.write(partial(stored.numbers, workspace=before, now=end)))
-    fill(flow, end)
+    flow.fill(end)
     append(flow, history[:half])
     flow.process(batch_of, now=end)
     flow.plan = pipeline.plan(workspace, flow.write(partial(stored.numbers, workspace=workspace, now=end)))
     for place, each in enumerate(history[half:]):
-        fill(flow, each[0], pieces[place])
+        flow.fill(each[0], pieces[place])
         append(flow, [each])
         flow.process(1, now=each[0])
-    fill(flow, end)
-    pass_time(flow, end)
+    flow.fill(end)
+    flow.pass_time(end)
 
     assert state() == replayed
 
@@ -193,20 +186,3 @@ def forget(connection: Any) -> None:
     """As if no segment had ever been named."""
     for table in ("segments", "backfills", "remembered", "audiences"):
         connection.raw.execute(f"DELETE FROM {table}")
-
-
-def fill(flow: Flow, upto: int, most: int = 1_000) -> None:
-    """Bring new rules up to date, `most` pieces of it."""
-    workspace = flow.plan.workspace
-
-    def piece(connection: Connection) -> backfill.Piece | None:
-        waiting = stored.backfills(connection)
-        return backfill.piece(connection, flow.plan, waiting[0], upto, upto) if waiting else None
-
-    for _ in range(most):
-        found = flow.database.look(piece)
-        if found is None:
-            return
-        flow.write(partial(backfill.commit, made=found, now=upto))
-        if found.turns or found.ends:
-            flow.plan = pipeline.plan(workspace, flow.write(partial(stored.known, workspace=workspace)))

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from tests.laws.flow import DAY, HOUR, MINUTE, NOW, Flow, moment, request, workspace
 
-from signalpost import backfill, memberships, pipeline, state
+from signalpost import state
 from signalpost.events import Person
 from signalpost.segments.forecast import forecast
 from signalpost.store import batches, segments
-from signalpost.store import memberships as stored
 from signalpost.store.database import Connection, Database
 
 WORKSPACE = workspace(
@@ -44,21 +43,13 @@ def told(name: str, person: int, ago: int) -> dict[str, Any]:
 def shop(database: Database) -> Flow:
     """Seven people who began to check out one hour after the other, the first 8 hours ago; the first two bought an hour ago."""
     flow = Flow(database, WORKSPACE)
-
-    def fill(connection: Connection) -> None:
-        flow.plan = pipeline.plan(WORKSPACE, stored.numbers(connection, WORKSPACE, NOW - DAY))
-        while waiting := stored.backfills(connection):
-            backfill.commit(connection, backfill.piece(connection, flow.plan, waiting[0], NOW - DAY, NOW - DAY), NOW - DAY)
-        flow.plan = pipeline.plan(WORKSPACE, stored.known(connection, WORKSPACE))
-
-    flow.write(fill)
+    flow.fill(NOW - DAY)
     happened = [("Checkout Started", person, (9 - person) * HOUR) for person in range(1, PEOPLE + 1)]
     happened += [("Order Completed", person, HOUR - MINUTE) for person in (1, 2)]
     for name, person, ago in happened:
         flow.write(partial(batches.append, received=request("web", [told(name, person, ago)], NOW - ago), messages=1))
         flow.process(now=NOW - ago)
-    due = database.look(lambda connection: stored.people_due(connection, NOW, 100))
-    flow.write(partial(batches.fire, made=memberships.fired(due, NOW, flow.plan, NOW)))
+    flow.pass_time(NOW)
     return flow
 
 
@@ -117,8 +108,7 @@ def test_the_forecast_of_the_database_is_what_the_timers_do(shop: Flow) -> None:
     slot = shop.database.look(segments.slots)["cart"]
     tests = {"cart": shop.plan.segments.segments["cart"].test}
     found = shop.database.look(lambda one: forecast(segments.due(one, until), tests, NOW, until))
-    people = shop.database.look(lambda one: stored.people_due(one, until, 100))
-    shop.write(partial(batches.fire, made=memberships.fired(people, until, shop.plan, until)))
+    shop.pass_time(until)
     steps = shop.database.look(lambda one: segments.steps(one, slot, NOW + 1, until))
     line = found.lines["cart"]
     expected = {start: pair for start, *pair in zip(found.starts, line.entered, line.left, strict=True) if any(pair)}
