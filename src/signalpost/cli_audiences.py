@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,7 +13,7 @@ from msgspec import Struct
 from rich.text import Text
 
 from signalpost import clocks, config
-from signalpost.cli_say import AsJson, Misuse, say, say_json, workspace_at
+from signalpost.cli_say import AsJson, Misuse, WorkspaceOption, look_at, on_database, say, say_json, workspace_at
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
 from signalpost.destinations.audiences import AudiencePart
@@ -24,9 +24,7 @@ from signalpost.segments.explain import moment
 from signalpost.store import audiences as store
 from signalpost.store import owner
 from signalpost.store.audiences import Figures, Standing
-from signalpost.store.database import Connection, Database
-
-Found = TypeVar("Found")
+from signalpost.store.database import Connection
 
 WEEK = 7 * clocks.DAY
 """How far back the clocks are read."""
@@ -45,7 +43,6 @@ WORDS = {
 
 application = typer.Typer(help="Audiences: how they stand at the platforms.", add_completion=False)
 
-File = Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")]
 Name = Annotated[str, typer.Argument(help="An audience: its name, else its segment's.", metavar="AUDIENCE")]
 
 
@@ -120,10 +117,10 @@ def about(context: typer.Context) -> None:
 
 
 @application.command("list")
-def list_audiences(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
+def list_audiences(file: WorkspaceOption = Path(config.FILE), as_json: AsJson = False) -> None:
     """Tell of each audience whom it wants, what each platform has taken and matched, and how long purchases took to arrive."""
     workspace, now = workspace_at(file), now_ms()
-    known = _known(workspace, lambda one: (_listed(one, workspace), _clocks(one, now))) or ([], {})
+    known = look_at(workspace, lambda one: (_listed(one, workspace), _clocks(one, now))) or ([], {})
     found = known[0] or _unmade(workspace)
     if as_json:
         say_json({"audiences": msgspec.to_builtins(found), "clocks": msgspec.to_builtins(known[1])})
@@ -141,13 +138,15 @@ def list_audiences(file: File = Path(config.FILE), as_json: AsJson = False) -> N
 def show(
     audience: Name,
     at: Annotated[str | None, typer.Option("--at", metavar="DESTINATION", help="Only at this destination.")] = None,
-    file: File = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     as_json: AsJson = False,
 ) -> None:
     """Tell all that is known of an audience: identifiers, what a platform refused, which ad groups use it."""
     workspace, now = workspace_at(file), now_ms()
     places = _places(workspace, audience, at)
-    found = _known(workspace, lambda one: [_shown(one, workspace, each) for each in _listed(one, workspace) if _is(each, places)])
+    found = look_at(
+        workspace, lambda one: [_shown(one, workspace, each) for each in _listed(one, workspace) if _is(each, places)]
+    )
     if as_json:
         say_json(msgspec.to_builtins(found or []))
         return
@@ -163,7 +162,7 @@ def show(
 def rebuild(
     audience: Name,
     at: Annotated[str, typer.Option("--at", metavar="DESTINATION", help="The destination where it is lost.")],
-    file: File = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     as_json: AsJson = False,
 ) -> None:
     """Begin a lost audience anew: a new one is made at the platform, with everybody who is wanted now."""
@@ -179,7 +178,7 @@ def rebuild(
             store.rebuild(connection, here.slot, now)
         return here, store.figures(connection).get(here.slot, Figures())
 
-    known = _known(workspace, lambda _: None, work)
+    known = on_database(workspace, lambda database: database.submit(work).result())
     if known is None:
         raise Misuse(f"`{audience}` was not kept at {at} yet: `signalpost serve` makes it.")
     here, figures = known
@@ -198,21 +197,6 @@ def rebuild(
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------------
-
-
-def _known(
-    workspace: Workspace, read: Callable[[Connection], Found], write: Callable[[Connection], Found] | None = None
-) -> Found | None:
-    """Read of the workspace's database, or write; None where it is a file that is not there yet."""
-    address = workspace.database
-    embedded = not (address.startswith(("postgresql://", "postgres://")) or "host=" in address)
-    if embedded and not Path(address).expanduser().is_file():
-        return None
-    database = Database(address)
-    try:
-        return database.look(read) if write is None else database.submit(write).result()
-    finally:
-        database.close()
 
 
 def _places(workspace: Workspace, audience: str, at: str | None) -> list[tuple[str, str]]:

@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from signalpost import audiences, config, lift
 from signalpost.audiences import Wanted
-from signalpost.cli_say import AsJson, Misuse, say_json, workspace_at
+from signalpost.cli_say import AsJson, Misuse, WorkspaceOption, look_at, say, say_json, workspace_at
 from signalpost.config import Workspace
 from signalpost.lift import Lift
 from signalpost.lift.intervals import Interval
@@ -23,8 +22,7 @@ from signalpost.marked import did_you_mean
 from signalpost.options import Audience, share, spelt
 from signalpost.processing import now_ms
 from signalpost.store import lift as figures
-from signalpost.store.database import Database
-from signalpost.store.lift import Arm
+from signalpost.store.lift import Arm, Counted
 
 WIDE = 48
 """Columns of the picture."""
@@ -34,7 +32,7 @@ STYLES = {"nobody": "yellow", "too_early": "yellow", "brings": "bold green", "co
 
 def lift_of(
     audience: Annotated[str, typer.Argument(help="An audience of the workspace file, by its name.", metavar="AUDIENCE")],
-    file: Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")] = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     since: Annotated[str, typer.Option(help="People who entered in the last such time, as 30d or 12w.")] = "30d",
     window: Annotated[str, typer.Option(help="How long after entering an order counts.")] = "7d",
     detect: Annotated[str, typer.Option(help="The smallest lift worth knowing of: it says how many people are needed.")] = "20%",
@@ -48,25 +46,20 @@ def lift_of(
         raise Misuse(f"--since {since} holds nobody whose {spelt(own)} are over: it must be longer than --window {window}.")
     looked_for = _share(detect)
     wanted, now = compiled(workspace, chosen), now_ms()
-    database = Database(workspace.database)
-    try:
-        counted = database.look(lambda connection: figures.gather(connection, wanted, since=now - back, window=own, now=now))
-    finally:
-        database.close()
+    counted = look_at(
+        workspace, lambda connection: figures.gather(connection, wanted, since=now - back, window=own, now=now)
+    ) or Counted(begin=now - back, end=now - own)
     use: lift.Use = "suppress" if chosen.use == "suppress" else "target"
     made = lift.of(counted, wanted, use, window=own, currency=workspace.currency, detect=looked_for)
     if as_json:
         say_json(_finite(msgspec.to_builtins(made)))
         return
-    console = Console(highlight=False, soft_wrap=True)
-    for line in lines(made, ZoneInfo(workspace.timezone)):
-        console.print(line)
+    say(*lines(made, ZoneInfo(workspace.timezone)))
 
 
 def compiled(workspace: Workspace, chosen: Audience) -> Wanted:
     """Whom this audience wants; its numbers at the destinations are no part of the comparison."""
-    numbers = {(each.title, destination): 0 for each in workspace.audiences for destination in each.to}
-    return next(each for each in audiences.of(workspace, numbers) if each.name == chosen.title)
+    return next(each for each in audiences.of(workspace, {}) if each.name == chosen.title)
 
 
 def _chosen(workspace: Workspace, name: str, file: Path) -> Audience:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,7 +16,7 @@ from rich.text import Text
 from signalpost import config
 from signalpost import doctor as checklist
 from signalpost import watch as watching
-from signalpost.cli_say import AsJson, File, say, say_json, workspace_at
+from signalpost.cli_say import AsJson, File, look_at, nothing_yet, on_database, say, say_json, workspace_at
 from signalpost.config import Workspace
 from signalpost.doctor import Checked, Evidence, State
 from signalpost.findings import DAY, span
@@ -28,24 +27,9 @@ from signalpost.store import owner
 from signalpost.store.database import Database
 from signalpost.store.findings import Kept
 
-Found = TypeVar("Found")
-
 STYLES: dict[State, str] = {"pass": "green", "warn": "yellow", "fail": "bold red", "not yet known": "dim"}
 SIGNS: dict[State, str] = {"pass": "pass", "warn": "warn", "fail": "FAIL", "not yet known": "?"}
 SEVERITY = {"warning": "yellow", "problem": "bold red"}
-
-
-def _known(workspace: Workspace, work: Callable[[Database], Found]) -> Found | None:
-    """Work on the workspace's database; None where it is a file that is not there yet."""
-    address = workspace.database
-    embedded = not (address.startswith(("postgresql://", "postgres://")) or "host=" in address)
-    if embedded and not Path(address).expanduser().is_file():
-        return None
-    database = Database(address)
-    try:
-        return work(database)
-    finally:
-        database.close()
 
 
 # doctor
@@ -60,9 +44,7 @@ def doctor(
 ) -> None:
     """Go through both platforms' checklists with live evidence; exit code 1 if a check fails."""
     workspace, now = workspace_at(file), now_ms()
-    evidence = _known(
-        workspace, lambda database: database.look(lambda connection: checklist.gather(connection, workspace, now))
-    ) or checklist.nothing(now)
+    evidence = look_at(workspace, lambda connection: checklist.gather(connection, workspace, now)) or checklist.nothing(now)
     if ask:
         evidence = replace(evidence, answers=asyncio.run(checklist.ask(workspace, now)))
     checked = checklist.examine(workspace, evidence)
@@ -127,12 +109,12 @@ def findings(
         past = database.look(lambda connection: kept.between(connection, now - 30 * DAY, now + 1))
         return opened + [each for each in past if not each.open]
 
-    found = _known(workspace, work)
+    found = on_database(workspace, work)
     if as_json:
         say_json([_plain(each) for each in found or []])
         return
     if found is None:
-        say(f"Nothing has happened in this workspace yet: there is no {workspace.shown_database}.")
+        say(nothing_yet(workspace))
         return
     zone = ZoneInfo(workspace.timezone)
     for each in found:

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from signalpost import config, neighbours, pipeline, replay, trial
-from signalpost.cli_say import AsJson, File, Misuse, complain, say, say_json, workspace_at
+from signalpost.cli_say import AsJson, File, Misuse, WorkspaceOption, complain, say, say_json, workspace_at
 from signalpost.destinations import CATALOG
 from signalpost.errors import StoreError
 from signalpost.marked import did_you_mean, listed
@@ -28,7 +28,6 @@ from signalpost.store import memberships, owner
 from signalpost.store.database import Database
 
 Found = TypeVar("Found")
-WorkspaceOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")]
 
 
 TOGETHER = 500

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -15,8 +16,12 @@ from rich.text import Text
 from signalpost import config
 from signalpost.destinations import CATALOG
 from signalpost.errors import SignalpostError
+from signalpost.store.database import Connection, Database
+
+Found = TypeVar("Found")
 
 File = Annotated[Path, typer.Argument(help="The workspace file.", metavar="FILE")]
+WorkspaceOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
@@ -46,6 +51,29 @@ def workspace_at(path: Path) -> config.Workspace:
     if not path.is_file():
         raise Misuse(f"There is no workspace file {path}. `signalpost init` writes one.")
     return config.load(path, os.environ, CATALOG)
+
+
+def on_database(workspace: config.Workspace, work: Callable[[Database], Found]) -> Found | None:
+    """Work on the workspace's database; None where it is a file that is not there yet."""
+    address = workspace.database
+    embedded = not (address.startswith(("postgresql://", "postgres://")) or "host=" in address)
+    if embedded and not Path(address).expanduser().is_file():
+        return None
+    database = Database(address)
+    try:
+        return work(database)
+    finally:
+        database.close()
+
+
+def look_at(workspace: config.Workspace, look: Callable[[Connection], Found]) -> Found | None:
+    """Look at the workspace's database without changing it; None where it is a file that is not there yet."""
+    return on_database(workspace, lambda database: database.look(look))
+
+
+def nothing_yet(workspace: config.Workspace) -> str:
+    """What is said where the workspace's database is not there yet."""
+    return f"Nothing has happened in this workspace yet: there is no {workspace.shown_database}."
 
 
 def text_of(file: Path) -> str:

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from signalpost import config, masking, state
-from signalpost.cli_say import AsJson, Misuse, say, say_json, workspace_at
+from signalpost.cli_say import AsJson, Misuse, WorkspaceOption, look_at, nothing_yet, say, say_json, workspace_at
 from signalpost.conditions.scalars import moment_of
 from signalpost.config import Workspace
 from signalpost.events import Person
@@ -34,7 +34,7 @@ from signalpost.segments.rules import Rule
 from signalpost.segments.sentences import sentence
 from signalpost.store import memberships, valuing
 from signalpost.store import segments as kept
-from signalpost.store.database import Connection, Database
+from signalpost.store.database import Connection
 from signalpost.store.segments import Move
 
 Found = TypeVar("Found")
@@ -54,12 +54,11 @@ BAR = 24
 
 application = typer.Typer(help="Segments: who is inside, why, and who will be.", add_completion=False)
 
-File = Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")]
 Segment = Annotated[str, typer.Argument(help="A segment of the workspace file, a tier of a ladder or a band.", metavar="SEGMENT")]
 
 
 @application.callback(invoke_without_command=True)
-def about(context: typer.Context, file: File = Path(config.FILE), as_json: AsJson = False) -> None:
+def about(context: typer.Context, file: WorkspaceOption = Path(config.FILE), as_json: AsJson = False) -> None:
     """Segments: who is inside, why, and who will be. Alone it lists them."""
     if context.invoked_subcommand is None:
         list_segments(file=file, as_json=as_json)
@@ -90,7 +89,7 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 @application.command("list")
 def list_segments(
-    file: File = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     every: Annotated[bool, typer.Option("--all", help="Also those that journeys need.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -98,7 +97,7 @@ def list_segments(
     workspace, now = workspace_at(file), now_ms()
     segments = catalog.of(workspace)
     names = list(segments.rules) if every else list(segments.shown)
-    found = _known(workspace, lambda connection: _listed(connection, segments, names, now))
+    found = look_at(workspace, lambda connection: _listed(connection, segments, names, now))
     if found is None:
         found = [_unbuilt(segments, name) for name in names]
     if as_json:
@@ -207,7 +206,7 @@ def explain_membership(
     person: Annotated[
         str, typer.Argument(help="A person's number, e-mail address, phone, customer id or browser id.", metavar="PERSON")
     ],
-    file: File = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     as_json: AsJson = False,
 ) -> None:
     """Tell why a person is in a segment or not, and what changes next, when."""
@@ -222,7 +221,7 @@ def explain_membership(
             for each in kept.find(connection, person, workspace)
         ]
 
-    found = _known(workspace, look) or []
+    found = look_at(workspace, look) or []
     if as_json:
         say_json([_plain(each) for each in found])
     if not found:
@@ -385,7 +384,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
 def forecast(
     segment: Segment,
     hours: Annotated[int, typer.Option("--hours", min=1, max=2160, help="How far to look ahead.")] = 48,
-    file: File = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     as_json: AsJson = False,
 ) -> None:
     """Draw how many enter and leave a segment in the next hours if nothing happens: exact, from what is remembered of people."""
@@ -408,9 +407,7 @@ def forecast(
         found = forecasting.forecast(people, {segment: test}, now, until, QUARTER if by_the_day else HOUR)
         return _outlook(segment, size, found, zone if by_the_day else None)
 
-    found = _known(workspace, look)
-    if found is None:
-        raise Misuse(f"Nothing has happened in this workspace yet: there is no {workspace.shown_database}.")
+    found = _looked(workspace, look)
     if as_json:
         say_json(msgspec.to_builtins(found))
     else:
@@ -471,7 +468,7 @@ def _draw(found: Outlook, zone: ZoneInfo) -> None:
 
 
 @application.command("tiers")
-def prove_tiers(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
+def prove_tiers(file: WorkspaceOption = Path(config.FILE), as_json: AsJson = False) -> None:
     """Prove that nobody is in two segments of a declared set, and that none falls between them; exit code 1 if somebody does."""
     workspace = workspace_at(file)
     segments = catalog.of(workspace)
@@ -498,7 +495,7 @@ def prove_tiers(file: File = Path(config.FILE), as_json: AsJson = False) -> None
 def history(
     segment: Segment,
     most: Annotated[int, typer.Option("--most", min=1, max=10_000, help="So many changes, newest first.")] = 20,
-    file: File = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     as_json: AsJson = False,
 ) -> None:
     """Tell who entered and left a segment lately, and why."""
@@ -510,7 +507,7 @@ def history(
         own = kept.registered(connection).get(segment)
         return [] if own is None else kept.latest(connection, own.slot, most=most)
 
-    found = _known(workspace, look) or []
+    found = look_at(workspace, look) or []
     if as_json:
         say_json([{**msgspec.to_builtins(each), "why": _why(each)} for each in found])
         return
@@ -531,7 +528,7 @@ def say_sql(
         str, typer.Option("--dialect", help="duckdb, postgresql, bigquery, snowflake, databricks, spark or clickhouse.")
     ] = "duckdb",
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="The moment asked for; without it a parameter `now`.")] = "",
-    file: File = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
 ) -> None:
     """Print a segment's rule as one SQL statement over the exported history."""
     from signalpost.segments import sql  # noqa: PLC0415  (takes a moment to load, and no other command needs it)
@@ -544,7 +541,7 @@ def say_sql(
         raise Misuse(f"`{at}` is no moment: write a date such as 2026-11-27 or 2026-11-27T18:00:00Z.")
     if dialect not in sql.DIALECTS:
         raise Misuse(f"There is no dialect `{dialect}`; there are {listed(sql.DIALECTS)}.")
-    bands = _known(workspace, lambda connection: valuing.present(connection, workspace)) or {}
+    bands = look_at(workspace, lambda connection: valuing.present(connection, workspace)) or {}
     say(sql.select(segments.rules[segment], segments.rules, dialect=dialect, now=now, bands=bands))
 
 
@@ -552,7 +549,7 @@ def say_sql(
 def preview(
     rule: Annotated[str, typer.Argument(help="A segment's name, or a rule as YAML: `{did: Order Completed, within: 14d}`.")],
     since: Annotated[str, typer.Option("--since", metavar="SPAN", help="How far to look back, a figure for each day.")] = "30d",
-    file: File = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     as_json: AsJson = False,
 ) -> None:
     """Ask a rule of the history before it is a segment: how many are inside now, how many were each day, and some of them."""
@@ -583,10 +580,7 @@ def preview(
         known = {each: [masking.identifier(one) for one in kept.identifiers(connection, each)] for each in found.sample}
         return found, known
 
-    answer = _known(workspace, look)
-    if answer is None:
-        raise Misuse(f"Nothing has happened in this workspace yet: there is no {workspace.shown_database}.")
-    found, known = answer
+    found, known = _looked(workspace, look)
     if as_json:
         people = [{"person": each, "identifiers": names} for each, names in known.items()]
         say_json({"sentence": sentence(chosen, zone), **msgspec.to_builtins(found), "sample": people})
@@ -609,7 +603,7 @@ def preview(
 def export(
     folder: Annotated[Path, typer.Argument(help="A folder for the files; it is made.", metavar="DIR")],
     csv: Annotated[bool, typer.Option("--csv", help="Write CSV instead of Parquet.")] = False,
-    file: File = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     as_json: AsJson = False,
 ) -> None:
     """Write the history that `segments sql` asks to files, one for each table. They hold personal data: keep them as such."""
@@ -622,9 +616,7 @@ def export(
         with _bar("Reading the history", quiet=as_json) as progress:
             return previews.export(connection, plan.plan(workspace), folder, kind=kind, progress=progress)
 
-    rows = _known(workspace, look)
-    if rows is None:
-        raise Misuse(f"Nothing has happened in this workspace yet: there is no {workspace.shown_database}.")
+    rows = _looked(workspace, look)
     if as_json:
         say_json(rows)
         return
@@ -665,14 +657,9 @@ def _there(segments: Catalog, name: str) -> None:
         raise Misuse(f"The workspace has no segment `{name}`.{did_you_mean(name, segments.shown)}")
 
 
-def _known(workspace: Workspace, look: Callable[[Connection], Found]) -> Found | None:
-    """Look at the workspace's database; None where it is a file that is not there yet."""
-    address = workspace.database
-    embedded = not (address.startswith(("postgresql://", "postgres://")) or "host=" in address)
-    if embedded and not Path(address).expanduser().is_file():
-        return None
-    database = Database(address)
-    try:
-        return database.look(look)
-    finally:
-        database.close()
+def _looked(workspace: Workspace, look: Callable[[Connection], Found]) -> Found:
+    """Look at the workspace's database; raise `Misuse` where it is not there yet."""
+    found = look_at(workspace, look)
+    if found is None:
+        raise Misuse(nothing_yet(workspace))
+    return found

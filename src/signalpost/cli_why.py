@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from signalpost import config
-from signalpost.cli_say import AsJson, Misuse, say_json, workspace_at
+from signalpost.cli_say import AsJson, Misuse, WorkspaceOption, say_json, workspace_at
 from signalpost.store import story
 from signalpost.store.database import Connection, Database
 
@@ -30,7 +30,7 @@ STYLES = {
 
 def why(
     key: Annotated[str, typer.Argument(help="A message id, an order id, or an event's number.", metavar="MESSAGE_ID|ORDER_ID")],
-    file: Annotated[Path, typer.Option("--config", metavar="FILE", help="The workspace file.")] = Path(config.FILE),
+    file: WorkspaceOption = Path(config.FILE),
     as_json: AsJson = False,
 ) -> None:
     """Tell the whole story of an event: from the request to each platform's own answer."""

@@ -93,6 +93,16 @@ def test_it_tells_the_verdict_and_draws_both_arms(run: Run, workspace: Path) -> 
         assert words in done.stdout
 
 
+def test_before_anything_happened_nobody_is_compared(run: Run, tmp_path: Path) -> None:
+    """Without a database there is nobody in either arm, and none is made by asking."""
+    (tmp_path / "signalpost.yaml").write_text(WORKSPACE)
+    done = run("lift", "carts", "--json", environ=ENVIRON)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout, parse_constant=pytest.fail)
+    assert ("nobody", 0, 0) == (told["verdict"], told["shown"]["people"], told["held"]["people"])
+    assert not (tmp_path / "signalpost.db").exists()
+
+
 def test_as_json_it_has_every_figure(run: Run, workspace: Path) -> None:
     """JSON has both arms, the intervals and the verdict, and nothing a parser stumbles over."""
     done = run("lift", "carts", "--since", "25d", "--window", "3d", "--detect", "50%", "--json", environ=ENVIRON)
