@@ -164,7 +164,7 @@ def conditions_page() -> str:
         takes = f" Takes {', '.join(f'`{one}`' for one in preset.takes)}." if preset.takes else ""
         presets.append(
             f"### `{name}`\n\n{preset.doc}{takes}\n\n    when: {conditions.written(when)}\n\n"
-            f"{conditions.compile(when).sentence[0].upper()}{conditions.compile(when).sentence[1:]}.\n"
+            f"{raised(conditions.compile(when).sentence)}.\n"
         )
     return _CONDITIONS.format(paths="\n".join(paths), kinds="\n".join(kinds), presets="\n".join(presets))
 
@@ -174,7 +174,7 @@ def segments_page() -> str:
     parts = []
     for title, words in (
         ("Lines", {name: (key, "") for name, key in LINES.items()}),
-        ("What stands beside a line", {name: (key, f" Beside {or_(lines)}.") for name, (key, lines) in BOUNDS.items()}),
+        ("What stands beside a line", {name: (key, f" Beside {listed(lines, 'or')}.") for name, (key, lines) in BOUNDS.items()}),
     ):
         parts.append(f"## {title}\n")
         for name, (key, beside) in words.items():
@@ -192,11 +192,6 @@ def segments_page() -> str:
     return _SEGMENTS.format(
         words="\n".join(parts), ladder="\n".join(rows), tiers="\n".join(made), channels=channels, metrics=metrics
     )
-
-
-def or_(names: tuple[str, ...]) -> str:
-    """Return names as prose: `a`, `b` or `c`."""
-    return listed(names, "or")
 
 
 def raised(text: str) -> str:
