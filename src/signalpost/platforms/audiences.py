@@ -16,6 +16,17 @@ Action = Literal["add", "remove", "replace"]
 Keys = Mapping[str, Sequence[bytes]]
 
 
+def move(of: dict[str, set[bytes]], action: Action, keys: Keys) -> None:
+    """Take identifiers into `of` or out of it; a replacement takes everybody out first."""
+    if action == "replace":
+        of.clear()
+    for kind, some in keys.items():
+        if action == "remove":
+            of.get(kind, set()).difference_update(some)
+        else:
+            of.setdefault(kind, set()).update(some)
+
+
 class Change(msgspec.Struct, frozen=True):
     """One request that changed an audience; `at` in epoch milliseconds.
 
@@ -87,12 +98,8 @@ class Members:
         given = sum(map(len, keys.values()))
         if action == "replace":
             self.removed += before
-            self.of, before = {}, 0
-        for kind, some in keys.items():
-            if action == "remove":
-                self.of.get(kind, set()).difference_update(some)
-            else:
-                self.of.setdefault(kind, set()).update(some)
+            before = 0
+        move(self.of, action, keys)
         changed = abs(self.total - before)
         self.added += 0 if action == "remove" else changed
         self.removed += changed if action == "remove" else 0

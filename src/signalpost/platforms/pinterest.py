@@ -257,12 +257,7 @@ class Pinterest:
         return Answer(said.status, msgspec.json.encode(content), said.headers)
 
     def _create(self, request: Request, tested: bool) -> Answer:
-        if not is_json(request):
-            raise Refusal(400, INVALID[1], "Invalid request: Content-Type must be application/json")
-        try:
-            body = read(request.body)
-        except ValueError:
-            raise Refusal(400, INVALID[1], "Invalid request: the body is not valid JSON") from None
+        body = content_of(request)
         now = self._clock.now()
         rid = self.new_rid()
         if not self._body.is_valid(body):
@@ -584,6 +579,16 @@ def _choice(request: Request, name: str, options: tuple[str, ...], *, required: 
 
 
 _PLAIN_USER_KEYS = frozenset({"click_id", "partner_id", "client_ip_address", "client_user_agent"})
+
+
+def content_of(request: Request) -> Any:
+    """Return the JSON value of a request's body; raise Pinterest's refusal of a body that is none."""
+    if not is_json(request):
+        raise Refusal(400, INVALID[1], "Invalid request: Content-Type must be application/json")
+    try:
+        return read(request.body)
+    except ValueError:
+        raise Refusal(400, INVALID[1], "Invalid request: the body is not valid JSON") from None
 
 
 def broken(error: jsonschema_rs.ValidationError) -> Refusal:

@@ -25,11 +25,12 @@ from signalpost.platforms.pinterest import (
     Pinterest,
     Refusal,
     broken,
+    content_of,
     description,
     json_schema,
 )
 from signalpost.platforms.settings import Settings
-from signalpost.platforms.wire import Answer, Request, is_json, read
+from signalpost.platforms.wire import Answer, Request
 
 # Hex digits of a digest -> what it is called here. The description takes these three, and e-mail addresses in plain.
 DIGESTS = {64: "SHA256", 40: "SHA1", 32: "MD5"}
@@ -171,12 +172,7 @@ class PinterestAudiences:
         return None
 
     def _body(self, operation: str, request: Request) -> Any:
-        if not is_json(request):
-            raise Refusal(400, INVALID[1], "Invalid request: Content-Type must be application/json")
-        try:
-            body = read(request.body)
-        except ValueError:
-            raise Refusal(400, INVALID[1], "Invalid request: the body is not valid JSON") from None
+        body = content_of(request)
         judge = self._judges[operation]
         if not judge.is_valid(body):
             raise broken(next(judge.iter_errors(body)))

@@ -207,15 +207,9 @@ class TikTok:
         return Answer(asked.status or 500, said.body, headers)
 
     def _track(self, request: Request) -> Answer:
-        if not is_json(request):
-            raise Refusal(BAD_PARAMETER, "Content-Type must be application/json.")
-        try:
-            body = read(request.body)
-        except ValueError:
-            raise Refusal(BAD_PARAMETER, "The request body is not valid JSON.") from None
+        body = content_of(request)
         for error in self._envelope.iter_errors(body):
-            code, path, sentence = put(error)
-            raise Refusal(code, f"{'.'.join(path)}: {sentence}" if path else sentence)
+            raise broken(error)
         source, source_id, batch = body["event_source"], body["event_source_id"], body["data"]
         self._permit(source, source_id, len(batch))
         tested = "test_event_code" in body
@@ -291,8 +285,7 @@ class TikTok:
         validator = self._event[source]
         for position, event in enumerate(batch):
             if not validator.is_valid(event):
-                code, path, sentence = put(next(validator.iter_errors(event)))
-                raise Refusal(code, f"{'.'.join(['data', str(position), *path])}: {sentence}")
+                raise broken(next(validator.iter_errors(event)), "data", str(position))
             wrong = _wrong(source, event, now)
             if wrong is not None:
                 path_text, sentence = wrong
@@ -376,9 +369,7 @@ class TikTok:
             and pixel_id in {None, pixel["pixel_id"]}
             and name in {None, pixel["pixel_name"]}
         ]
-        pages = -(-len(pixels) // size)
-        info = {"page": page, "page_size": size, "total_number": len(pixels), "total_page": pages}
-        shown = pixels[(page - 1) * size : page * size]
+        shown, info = paged(pixels, page, size)
         return self.say(OK, "OK", data={"pixels": shown, "page_info": info})
 
     def _authorize_advertiser(self, request: Request) -> None:
@@ -482,12 +473,35 @@ class TikTok:
         return f"{when:%Y%m%d%H%M%S}{self._random.getrandbits(80):020X}"
 
 
+def paged(found: Sequence[Any], page: int, size: int) -> tuple[Sequence[Any], dict[str, int]]:
+    """Return one page of what was found, and TikTok's account of the pages."""
+    info = {"page": page, "page_size": size, "total_number": len(found), "total_page": -(-len(found) // size)}
+    return found[(page - 1) * size : page * size], info
+
+
 def validator(schema_: dict[str, Any], definitions: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     """Return what judges by `schema_`, whose references stand in `definitions`."""
     return jsonschema_rs.Draft202012Validator({**schema_, "$defs": definitions}, validate_formats=True)
 
 
-def put(error: jsonschema_rs.ValidationError) -> tuple[int, list[str], str]:
+def content_of(request: Request) -> Any:
+    """Return the JSON value of a request's body; raise TikTok's refusal of a body that is none."""
+    if not is_json(request):
+        raise Refusal(BAD_PARAMETER, "Content-Type must be application/json.")
+    try:
+        return read(request.body)
+    except ValueError:
+        raise Refusal(BAD_PARAMETER, "The request body is not valid JSON.") from None
+
+
+def broken(error: jsonschema_rs.ValidationError, *outer: str) -> Refusal:
+    """Return the refusal for a schema error; `outer` is the path to what was judged."""
+    code, inner, sentence = _put(error)
+    path = ".".join([*outer, *inner])
+    return Refusal(code, f"{path}: {sentence}" if path else sentence)
+
+
+def _put(error: jsonschema_rs.ValidationError) -> tuple[int, list[str], str]:
     """Put a schema error in TikTok's way: (code, path, sentence); no sentence repeats a value."""
     path = [str(part) for part in error.instance_path]
     kind = error.kind.as_dict()
@@ -509,8 +523,6 @@ def put(error: jsonschema_rs.ValidationError) -> tuple[int, list[str], str]:
             return BAD_PARAMETER, path, f"Longer than maximum length {kind['limit']}."
         case "maxItems":
             return BAD_PARAMETER, path, f"Must have at most {kind['limit']} items."
-        case "uniqueItems":
-            return BAD_PARAMETER, path, "Must not repeat an item."
         case "enum":
             options = [str(option) for option in kind["options"]]
             hint = f": {', '.join(options)}" if len(options) <= 12 else " of the documented list"

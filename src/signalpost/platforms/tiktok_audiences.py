@@ -19,7 +19,7 @@ from uuid import UUID
 
 import msgspec
 
-from signalpost.platforms.audiences import Accounts, Action, Members
+from signalpost.platforms.audiences import Accounts, Action, Members, move
 from signalpost.platforms.clock import Clock
 from signalpost.platforms.faults import Faults
 from signalpost.platforms.settings import Settings
@@ -33,10 +33,12 @@ from signalpost.platforms.tiktok import (
     PARTLY_OK,
     Refusal,
     TikTok,
-    put,
+    broken,
+    content_of,
+    paged,
     validator,
 )
-from signalpost.platforms.wire import Answer, Request, is_json, parts, read
+from signalpost.platforms.wire import Answer, Part, Request, parts, read
 
 ROOT = "/open_api/v1.3"
 SEGMENT = f"{ROOT}/segment/audience/"
@@ -63,6 +65,8 @@ _DIGESTS = {"256": re.compile(r"[0-9a-f]{64}").fullmatch, "MD5": re.compile(r"[0
 ID_KINDS = frozenset({"EMAIL_SHA256", "PHONE_SHA256", "IDFA_SHA256", "AAID_SHA256", "IDFA_MD5", "AAID_MD5"})
 # The columns of a file with several kinds of identifiers, in any case.
 COLUMNS = ("maid", "maid_sha256", "maid_md5", "email_sha256", "phone_sha256")
+# What an update does with its files -> what that is to the audience.
+ACTIONS: dict[str, Action] = {"APPEND": "add", "REMOVE": "remove", "REPLACE": "replace"}
 STREAMED, FROM_FILE = "Partner", "Customer File Audience"
 # One user of a streamed request: (kind, identifier, audience ids) of each identifier the user has.
 Row = list[tuple[str, bytes, list[str]]]
@@ -89,7 +93,7 @@ class Audience(msgspec.Struct):
 
 
 class File(msgspec.Struct, frozen=True):
-    """An uploaded file as read: identifiers by kind, and how many lines could not be read."""
+    """An uploaded file as read, or several as one: identifiers by kind, and how many lines could not be read."""
 
     advertiser: str
     calculate_type: str
@@ -124,7 +128,7 @@ class TikTokAudiences:
         self._judges = {
             path: validator({**each["schema"], "additionalProperties": False}, {}) for path, each in self._endpoints.items()
         }
-        self._answers: dict[str, Callable[[dict[str, Any], Request], Answer]] = {
+        self._answers: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "/segment/audience/": self._segment,
             "/segment/mapping/": self._mapping,
             "/dmp/custom_audience/file/upload/": self._upload,
@@ -147,13 +151,12 @@ class TikTokAudiences:
         path = request.path.removeprefix(ROOT)
         try:
             self._platform.authorize(request, self.settings.tiktok_token, self.settings.tiktok_events_token)
-            given = self._read(path, request)
+            given, file = self._read(path, request)
             for error in self._judges[path].iter_errors(given):
-                code, where, sentence = put(error)
-                raise Refusal(code, f"{'.'.join(where)}: {sentence}" if where else sentence)
+                raise broken(error)
             advertisers = given["advertiser_ids"] if "advertiser_ids" in given else [given["advertiser_id"]]
             self._platform.permit_advertisers(request, *advertisers)
-            return self._answers[path](given, request)
+            return self._answers[path](given if file is None else {**given, "file": file})
         except Refusal as refusal:
             return self._platform.say(refusal.code, refusal.message)
         except RecursionError:
@@ -167,30 +170,24 @@ class TikTokAudiences:
         self.accounts.reset()
         self.accounts.delay_ms = self.settings.audience_delay_ms
 
-    def _read(self, path: str, request: Request) -> dict[str, Any]:
-        """Return what came in as one object: the body's, the form's or the query's."""
+    def _read(self, path: str, request: Request) -> tuple[Any, Part | None]:
+        """Return what came in as one value, the body's, the form's or the query's, and a form's file."""
         endpoint = self._endpoints[path]
         if endpoint["media"] is None:
-            return _query(endpoint["schema"], request)
-        if endpoint["media"] == "multipart/form-data":
-            try:
-                # The file's own bytes are no text; the schema only wants to see that it is there.
-                return {name: "" if part.filename is not None else part.content.decode() for name, part in parts(request).items()}
-            except ValueError as error:
-                raise Refusal(BAD_PARAMETER, f"The request is no form with a file: {error}.") from None
-        if not is_json(request):
-            raise Refusal(BAD_PARAMETER, "Content-Type must be application/json.")
+            return _query(endpoint["schema"], request), None
+        if endpoint["media"] != "multipart/form-data":
+            return content_of(request), None
         try:
-            body = read(request.body)
-        except ValueError:
-            raise Refusal(BAD_PARAMETER, "The request body is not valid JSON.") from None
-        if not isinstance(body, dict):
-            raise Refusal(BAD_PARAMETER, "Not a valid mapping.")
-        return body
+            form = parts(request)
+            # The file's own bytes are no text; the schema only wants to see that it is there.
+            given = {name: "" if part.filename is not None else part.content.decode() for name, part in form.items()}
+        except ValueError as error:
+            raise Refusal(BAD_PARAMETER, f"The request is no form with a file: {error}.") from None
+        return given, form.get("file")
 
     # Streaming
 
-    def _segment(self, body: dict[str, Any], _: Request) -> Answer:
+    def _segment(self, body: dict[str, Any]) -> Answer:
         advertiser = body["advertiser_id"]
         if body.get("action", "create") == "delete":
             if "delete_audience_id" not in body:
@@ -208,7 +205,7 @@ class TikTokAudiences:
         audience = self._make(advertiser, name, STREAMED, "MULTIPLE_TYPES")
         return self._platform.say(OK, "OK", data={"audience_id": audience.id})
 
-    def _mapping(self, body: dict[str, Any], request: Request) -> Answer:
+    def _mapping(self, body: dict[str, Any]) -> Answer:
         kinds, batch = self._kinds(body["id_schema"]), body["batch_data"]
         if not 1 <= len(batch) <= self.settings.tiktok_rows:
             raise Refusal(BAD_BATCH_SIZE, f"batch_data: {len(batch)} rows, 1 to {self.settings.tiktok_rows} are allowed.")
@@ -221,11 +218,10 @@ class TikTokAudiences:
                 raise Refusal(BAD_PARAMETER, f"batch_data: audience_ids: {audience_id} was not made by /segment/audience/.")
             audiences[audience_id] = audience
         action: Action = "add" if body.get("action", "add") == "add" else "remove"
-        kept = self._left(rows, action, request.path)
+        kept = self._left(rows, action)
         keys: dict[str, dict[str, list[bytes]]] = {each: {kind: [] for kind in kinds} for each in audiences}
         for row in kept:
-            if len(row) > 1:
-                self.accounts.link([key for _, key, _ in row])
+            self.accounts.link([key for _, key, _ in row])
             for kind, key, ids in row:
                 for audience_id in ids:
                     keys[audience_id][kind].append(key)
@@ -262,7 +258,7 @@ class TikTokAudiences:
             key, ids = item.get("id"), item.get("audience_ids")
             if len(item) != 2 or not isinstance(key, str) or not isinstance(ids, list) or set(map(type, ids)) != {str}:
                 raise _bad_item(f"batch_data.{position}.{column}", item)
-            if _DIGESTS[kind[-3:]](key) is None:
+            if not _is_digest(key, kind):
                 method = kind.partition("_")[2]
                 sentence = f"Not hashed: expected {method} in lower-case hexadecimal."
                 raise Refusal(NOT_HASHED, f"batch_data.{position}.{column}.id: {sentence}")
@@ -271,9 +267,9 @@ class TikTokAudiences:
             raise Refusal(BAD_PARAMETER, f"batch_data.{position}: At least one id is required.")
         return found
 
-    def _left(self, rows: list[Row], action: str, path: str) -> list[Row]:
+    def _left(self, rows: list[Row], action: str) -> list[Row]:
         """Return the rows that a `partial` fault leaves; one with a code of its own refuses them all."""
-        fault = self._faults.refusing("tiktok", "audiences", path)
+        fault = self._faults.refusing("tiktok", "audiences", MAPPING)
         if fault is None:
             return rows
         left_out = set(self._faults.refused(fault, [(action, row[0][1].hex()) for row in rows]))
@@ -284,9 +280,8 @@ class TikTokAudiences:
 
     # Customer files
 
-    def _upload(self, body: dict[str, Any], request: Request) -> Answer:
-        form = parts(request)
-        file, kind = form["file"], body["calculate_type"]
+    def _upload(self, body: dict[str, Any]) -> Answer:
+        file, kind = body["file"], body["calculate_type"]
         if file.filename is None:
             raise Refusal(NO_FILE, "file: Must be a file, with its name.")
         if not file.filename.endswith((".csv", ".txt")):
@@ -326,18 +321,17 @@ class TikTokAudiences:
             if not text:
                 continue
             cells = text.split(",")
-            row = [] if len(cells) != len(columns) else [_cell(*each) for each in zip(cells, columns, strict=True) if each[0]]
-            found = [key for key in row if key is not None]
-            if not found or None in row:
+            filled = [each for each in zip(columns, cells, strict=False) if each[1]]
+            found = [(column.upper(), key) for column, cell in filled if (key := _cell(cell, column)) is not None]
+            if not found or len(found) < len(filled) or len(cells) != len(columns):
                 unread += 1
                 continue
-            self.accounts.link(found)
-            present = [column for cell, column in zip(cells, columns, strict=True) if cell]
-            for key, column in zip(found, present, strict=True):
-                keys[column.upper()].append(key)
+            self.accounts.link([key for _, key in found])
+            for one, key in found:
+                keys[one].append(key)
         return keys, unread
 
-    def _create(self, body: dict[str, Any], _: Request) -> Answer:
+    def _create(self, body: dict[str, Any]) -> Answer:
         advertiser = body["advertiser_id"]
         taken = self._take(body["file_paths"], advertiser, body["calculate_type"])
         audience = self._make(advertiser, body["custom_audience_name"], FROM_FILE, body["calculate_type"])
@@ -346,7 +340,7 @@ class TikTokAudiences:
         self._fill(audience, "add", taken, body["file_paths"], "Create")
         return self._platform.say(OK, "OK", data={"custom_audience_id": audience.id})
 
-    def _update(self, body: dict[str, Any], _: Request) -> Answer:
+    def _update(self, body: dict[str, Any]) -> Answer:
         audience = self._own(body["custom_audience_id"], body["advertiser_id"], "custom_audience_id")
         if audience.kind != FROM_FILE:
             # A streamed audience is changed by /segment/mapping/ only.
@@ -363,17 +357,16 @@ class TikTokAudiences:
             raise Refusal(BAD_PARAMETER, "custom_audience_name: Must have 1 to 128 characters.")
         if paths is not None:
             way = body.get("action", "REPLACE")
-            action: Action = {"APPEND": "add", "REMOVE": "remove", "REPLACE": "replace"}[way]  # type: ignore[assignment]
             taken = self._take(paths, body["advertiser_id"], audience.calculate_type)
-            self._hold_minimum(audience, action, taken)
-            self._fill(audience, action, taken, paths, way.capitalize())
+            self._hold_minimum(audience, ACTIONS[way], taken)
+            self._fill(audience, ACTIONS[way], taken, paths, way.capitalize())
         if name is not None:
             audience.name = name
         audience.changed_at = self._clock.now()
         return self._platform.say(OK, "OK")
 
-    def _take(self, paths: Sequence[str], advertiser: str, kind: str) -> list[File]:
-        """Return the uploaded files of `paths`, which stay until they are used. Doubt: a path is good for one use."""
+    def _take(self, paths: Sequence[str], advertiser: str, kind: str) -> File:
+        """Return the uploaded files of `paths` as one; they stay until they are used. Doubt: a path is good for one use."""
         taken = []
         for position, path in enumerate(paths):
             file = self._files.get(path)
@@ -384,43 +377,37 @@ class TikTokAudiences:
             taken.append(file)
         if len(set(paths)) < len(paths):
             raise Refusal(BAD_PARAMETER, "file_paths: Must not repeat an item.")
-        return taken
-
-    def _hold_minimum(self, audience: Audience, action: Action, taken: Sequence[File]) -> None:
-        """Raise the refusal of an update that would leave too few people."""
-        after = {} if action == "replace" else {kind: set(keys) for kind, keys in audience.members.of.items()}
+        keys: dict[str, list[bytes]] = defaultdict(list)
         for file in taken:
-            for kind, keys in file.keys.items():
-                if action == "remove":
-                    after.get(kind, set()).difference_update(keys)
-                else:
-                    after.setdefault(kind, set()).update(keys)
+            for each, some in file.keys.items():
+                keys[each].extend(some)
+        return File(advertiser, kind, keys, sum(file.unread for file in taken))
+
+    def _hold_minimum(self, audience: Audience, action: Action, taken: File) -> None:
+        """Raise the refusal of an update that would leave too few people."""
+        after = {kind: set(keys) for kind, keys in audience.members.of.items()}
+        move(after, action, taken.keys)
         size, least = self.accounts.count(after), self.settings.tiktok_minimum
         if size < least:
             raise Refusal(BAD_PARAMETER, f"file_paths: {size} people would be left, at least {least} are required.")
 
-    def _fill(self, audience: Audience, action: Action, taken: Sequence[File], paths: Sequence[str], word: str) -> None:
+    def _fill(self, audience: Audience, action: Action, taken: File, paths: Sequence[str], word: str) -> None:
         for path in paths:
             del self._files[path]
         now, request_id = self._clock.now(), self._platform.new_request_id()
-        keys: dict[str, list[bytes]] = defaultdict(list)
-        for file in taken:
-            for kind, some in file.keys.items():
-                keys[kind].extend(some)
-        audience.members.change(action, keys, now, request_id, self.accounts, named=False)
+        audience.members.change(action, taken.keys, now, request_id, self.accounts, named=False)
         audience.changed_at = now
-        unread = sum(file.unread for file in taken)
         audience.history.append(
             {
                 "action": word,
-                "action_detail": f"{len(taken)} file(s)",
+                "action_detail": f"{len(paths)} file(s)",
                 "editor": "open_api",
-                "msg": f"{unread} lines could not be read." if unread else "",
+                "msg": f"{taken.unread} lines could not be read." if taken.unread else "",
                 "opt_time": _time(now),
             }
         )
 
-    def _get(self, query: dict[str, Any], _: Request) -> Answer:
+    def _get(self, query: dict[str, Any]) -> Answer:
         shown = [
             {
                 "audience_details": self._details(audience, query["advertiser_id"]),
@@ -430,19 +417,19 @@ class TikTokAudiences:
         ]
         return self._platform.say(OK, "OK", data={"list": shown})
 
-    def _list(self, query: dict[str, Any], _: Request) -> Answer:
+    def _list(self, query: dict[str, Any]) -> Answer:
         found = list(self._visible(query["advertiser_id"], query.get("custom_audience_ids")))
         shown, info = _page(found, query)
         told = [self._details(audience, query["advertiser_id"]) for audience in shown]
         return self._platform.say(OK, "OK", data={"list": told, "page_info": info})
 
-    def _delete(self, body: dict[str, Any], _: Request) -> Answer:
+    def _delete(self, body: dict[str, Any]) -> Answer:
         wanted = [self._own(each, body["advertiser_id"], "custom_audience_ids") for each in body["custom_audience_ids"]]
         for audience in wanted:
             self._remove(audience)
         return self._platform.say(OK, "OK")
 
-    def _apply(self, body: dict[str, Any], _: Request) -> Answer:
+    def _apply(self, body: dict[str, Any]) -> Answer:
         audience = self._own(body["custom_audience_id"], body["advertiser_id"], "custom_audience_id")
         mode, usage, groups = body["action_mode"], body.get("usage_mode"), body["adgroup_ids"]
         if not groups:
@@ -475,7 +462,7 @@ class TikTokAudiences:
             )
         return self._platform.say(OK, "OK")
 
-    def _apply_log(self, query: dict[str, Any], _: Request) -> Answer:
+    def _apply_log(self, query: dict[str, Any]) -> Answer:
         """Tell what was applied, the newest first. Disconnecting is not in this log, say the SDK's files."""
         wanted = [self._own(each, query["advertiser_id"], "custom_audience_ids") for each in query["custom_audience_ids"]]
         shown, info = _page([entry for audience in wanted for entry in reversed(audience.applied)], query)
@@ -627,9 +614,7 @@ def _query(schema: dict[str, Any], request: Request) -> dict[str, Any]:
 
 
 def _page(found: Sequence[Any], query: dict[str, Any]) -> tuple[Sequence[Any], dict[str, int]]:
-    page, size = max(query.get("page", 1), 1), max(query.get("page_size", 10), 1)
-    info = {"page": page, "page_size": size, "total_number": len(found), "total_page": -(-len(found) // size)}
-    return found[(page - 1) * size : page * size], info
+    return paged(found, max(query.get("page", 1), 1), max(query.get("page_size", 10), 1))
 
 
 def _group_name(group: str) -> str:
