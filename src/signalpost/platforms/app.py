@@ -267,10 +267,11 @@ class Emulators(Starlette):
         except msgspec.DecodeError as error:
             return _mistake(str(error))
         tiktok, pinterest = self.tiktok_audiences, self.pinterest_audiences
+        accounts = (tiktok if asked.platform == "tiktok" else pinterest).accounts
         if asked.delay_ms is not None:
-            (tiktok if asked.platform == "tiktok" else pinterest).accounts.delay_ms = asked.delay_ms
+            accounts.delay_ms = asked.delay_ms
         if asked.id is None:
-            return _json({"delay_ms": (tiktok if asked.platform == "tiktok" else pinterest).accounts.delay_ms})
+            return _json({"delay_ms": accounts.delay_ms})
         if asked.platform == "tiktok":
             audience = tiktok.audiences.get(asked.id)
             if audience is None:

@@ -23,6 +23,7 @@ import httpx
 from signalpost.platforms.serve import listen, server
 from signalpost.platforms.settings import Settings
 from signalpost.platforms.tiktok import TRACK
+from signalpost.platforms.tiktok_audiences import FILES, ROOT
 
 # SHA-256 of jane.roe@example.com, who is nobody.
 HASH = "22fff12b355cb9cb6303835fe8227cbb155ee22d300caccba72b326d1a6fb98a"
@@ -86,7 +87,7 @@ class Client:
     def tiktok(self, path: str, body: object = None, *, token: str | None = None, **query: Any) -> httpx.Response:
         """Ask TikTok's audience endpoints: `path` after the version; POST with a body, else GET with a query."""
         headers = {"Access-Token": self.settings.tiktok_token if token is None else token}
-        url = f"/open_api/v1.3{path}"
+        url = f"{ROOT}{path}"
         if body is not None:
             return self.http.post(url, json=body, headers=headers)
         told = {name: value if isinstance(value, (str, int)) else json.dumps(value) for name, value in query.items()}
@@ -100,8 +101,7 @@ class Client:
             "calculate_type": kind,
         }
         headers = {"Access-Token": self.settings.tiktok_token}
-        url = "/open_api/v1.3/dmp/custom_audience/file/upload/"
-        return self.http.post(url, data=form | fields, files={"file": (name, content)}, headers=headers)
+        return self.http.post(f"{FILES}/file/upload/", data=form | fields, files={"file": (name, content)}, headers=headers)
 
     def pinterest(self, method: str, path: str, body: object = None, *, token: str | None = None, **query: Any) -> httpx.Response:
         """Ask Pinterest's endpoints below the ad account: `pinterest("GET", "/audiences")`."""

@@ -55,7 +55,7 @@ def read(body: bytes) -> Any:
 
 def parts(request: Request) -> dict[str, Part]:
     """Return the parts of a multipart/form-data body by name; ValueError when it is none."""
-    kind = _disposed(b"content-type", request.headers.get(b"content-type", b""))
+    kind = _disposed("content-type", request.headers.get(b"content-type", b""))
     boundary = kind.get_param("boundary")
     if kind.get_content_type() != "multipart/form-data" or not isinstance(boundary, str):
         raise ValueError("Content-Type must be multipart/form-data with a boundary")
@@ -67,7 +67,7 @@ def parts(request: Request) -> dict[str, Part]:
     for piece in pieces[:-1]:
         head, blank, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         disposition = next((line for line in head.split(b"\r\n") if line.lower().startswith(b"content-disposition:")), b"")
-        told = _disposed(b"content-disposition", disposition.partition(b":")[2].strip())
+        told = _disposed("content-disposition", disposition.partition(b":")[2].strip())
         name = told.get_param("name", header="content-disposition")
         if not blank or not isinstance(name, str) or name in found:
             raise ValueError("each part needs a Content-Disposition with a name of its own")
@@ -75,10 +75,10 @@ def parts(request: Request) -> dict[str, Part]:
     return found
 
 
-def _disposed(name: bytes, value: bytes) -> Message:
+def _disposed(name: str, value: bytes) -> Message:
     """Return a header with parameters as what can read them."""
     message = Message()
-    message[name.decode()] = value.decode("latin-1")
+    message[name] = value.decode("latin-1")
     return message
 
 
