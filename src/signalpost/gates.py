@@ -35,6 +35,16 @@ class Rule(Struct, frozen=True, kw_only=True):
     destinations: frozenset[str] | None
     """None: all."""
 
+    @property
+    def reason(self) -> str:
+        """What the ledger has for it."""
+        return f"gate:{self.name}"
+
+    @property
+    def told(self) -> str:
+        """Why a signal was withheld, for people."""
+        return f"Your gate {self.name}: {self.sentence}."
+
 
 def rules(workspace: Workspace) -> tuple[Rule, ...]:
     """The workspace's gates in the order of the file, each compiled once."""

@@ -362,7 +362,7 @@ def own_gates(told: Told, signal: Signal, route: Route, work: Deciding) -> tuple
             holds = told.answers[rule.name] = rule.test(looked_at)
         if not holds:
             continue
-        reason, sentence = f"gate:{rule.name}", f"Your gate {rule.name}: {rule.sentence}."
+        reason, sentence = rule.reason, rule.told
         if not rule.observing:
             return reason, sentence
         work.made.notice(

@@ -6,9 +6,10 @@ import json
 
 import msgspec
 import pytest
-from tests.store.shop import EMAIL, PHONE, RAW, Shop, order
+from tests.store.shop import EMAIL, PHONE, RAW, Shop, order, workspace
 
 from signalpost import pipeline
+from signalpost.config import Gate
 from signalpost.delivery import Breaker
 from signalpost.sources import Received
 from signalpost.store import story
@@ -220,6 +221,23 @@ def test_the_overview_counts_every_signal_once(shop: Shop) -> None:
     assert pinterest.resting is not None
     assert pinterest.resting.sentence == "Busy."
     assert sum(sum(flow.verdicts.values()) for flow in overview(shop, NOW + 5 * MINUTE).flows) == 10
+
+
+def test_a_gates_count_is_told_in_its_own_words_however_long_ago_it_held(database: Database) -> None:
+    """The overview tells what an own gate holds, also where none of the newest verdicts is one of its."""
+    gate = Gate(reason="small orders", when={"order.value": {"lt": 50}})
+    shop = Shop(database, workspace(database.address, gates=(gate,)))
+    shop.say(order("m-1", "A-1", NOW), at=NOW)
+    shop.process(NOW)
+
+    def told() -> set[tuple[str, str]]:
+        return {(each.reason, each.sentence) for flow in overview(shop, NOW - MINUTE).flows for each in flow.counts}
+
+    newest = told()
+    assert [reason for reason, _ in newest] == ["gate:small_orders"]
+    assert all(sentence.startswith("Your gate small_orders: ") for _, sentence in newest)
+    shop.write(lambda connection: connection.raw.execute("DELETE FROM ledger"))
+    assert told() == newest
 
 
 def test_the_newest_come_first_and_filters_keep_only_what_fits(shop: Shop) -> None:

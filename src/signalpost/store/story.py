@@ -6,7 +6,7 @@ on. Nothing here is raw: people are shown as `masking` shows them, so a story ca
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -554,6 +554,7 @@ def overview(connection: Connection, since: int, workspace: Workspace) -> Overvi
         for destination, began, until, failures, sentence in connection.rows("breakers")
     }
     backlog_requests, backlog_events = connection.rows("backlog_count")[0]
+    own = {rule.reason: rule.told for rule in gates.rules(workspace)}
     return Overview(
         since=since,
         events=int(connection.rows("events_since", since)[0][0]),
@@ -561,7 +562,7 @@ def overview(connection: Connection, since: int, workspace: Workspace) -> Overvi
         backlog_requests=int(backlog_requests),
         backlog_events=int(backlog_events),
         flows=[
-            _flow(connection, name, rows, waiting.get(name, (0, None)), resting.get(name), workspace)
+            _flow(connection, name, rows, waiting.get(name, (0, None)), resting.get(name), workspace, own)
             for name, rows in per.items()
         ],
     )
@@ -574,6 +575,7 @@ def _flow(
     waiting: tuple[int, int | None],
     resting: Resting | None,
     workspace: Workspace,
+    own: Mapping[str, str],
 ) -> Flow:
     verdicts = dict.fromkeys(("accepted", "warned", "waiting", "withheld", "refused", "unknown"), 0)
     verdicts["waiting"] = waiting[0]
@@ -602,9 +604,8 @@ def _flow(
                 verdict=verdict,
                 reason=reason,
                 signals=number,
-                sentence=_usual_sentence(connection, destination, verdict, reason)
-                if place < TOLD_APART
-                else told_sentence(verdict, reason),
+                sentence=(_newest_sentence(connection, destination, verdict, reason) if place < TOLD_APART else "")
+                or told_sentence(verdict, reason, own.get(reason)),
                 advice=advice(verdict, reason),
             )
             for place, ((verdict, reason), number) in enumerate(sorted(reasons.items(), key=lambda each: (-each[1], each[0])))
@@ -620,13 +621,12 @@ def _flow(
     )
 
 
-def _usual_sentence(connection: Connection, destination: str, verdict: str, reason: str) -> str:
-    """The reason's sentence; a platform's own reason is told in the words of the newest signal that met it."""
-    if reason and reason not in gates.REASONS:
-        newest = latest(connection, 1, destination=destination, verdict=verdict, reason=reason, among=2_000)
-        if newest and newest[0].marks[0].sentence:
-            return newest[0].marks[0].sentence
-    return told_sentence(verdict, reason)
+def _newest_sentence(connection: Connection, destination: str, verdict: str, reason: str) -> str:
+    """What the newest signal that met a reason of the platform's, or of the workspace's own, was told; empty: not met lately."""
+    if not reason or reason in gates.REASONS:
+        return ""
+    newest = latest(connection, 1, destination=destination, verdict=verdict, reason=reason, among=2_000)
+    return newest[0].marks[0].sentence if newest else ""
 
 
 # ---- recent ----------------------------------------------------------------------------------------------------------------
