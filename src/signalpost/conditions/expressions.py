@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -41,3 +42,12 @@ class Neither(Struct, frozen=True):
 
 
 Expression = Asks | Every | Either | Neither
+
+
+def asks_of(expression: Expression) -> Iterator[Asks]:
+    """Every question of a condition."""
+    if isinstance(expression, Asks):
+        yield expression
+        return
+    for part in expression.parts:
+        yield from asks_of(part)

@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from signalpost import conditions, facts
-from signalpost.conditions.expressions import Asks
+from signalpost.conditions.expressions import asks_of
 from signalpost.conditions.subject import never
 from signalpost.events import Claim, Event, Order, Person
 from signalpost.segments import bands as value_tiers
@@ -302,16 +302,7 @@ class _Last:
     def __init__(self) -> None:
         self.orders: Any = None
         self.facts = facts.NO_FACTS
-        self.subject = conditions.Subject(
-            name="",
-            event=_NO_EVENT,
-            order=_NO_ORDER,
-            person=Person(id=0),
-            now=-1,
-            claim=lambda: _NO_CLAIM,
-            facts=lambda: facts.NO_FACTS,
-            number=lambda: None,
-        )
+        self.subject: conditions.Subject | None = None
 
 
 _last = _Last()
@@ -320,7 +311,7 @@ _last = _Last()
 def as_subject(person: Person, now: int) -> conditions.Subject:
     """The person as conditions look at them: no event, no order."""
     before = _last.subject
-    if before.person is person and before.now == now:
+    if before is not None and before.person is person and before.now == now:
         return before
 
     def computed() -> Any:
@@ -404,14 +395,6 @@ def _needed(rule: Rule, rules: Mapping[str, Rule]) -> Iterable[str]:
         yield from (each.key for each in _needs(rule))
 
 
-def _paths(expression: conditions.Expression) -> Iterable[str]:
-    if isinstance(expression, Asks):
-        yield expression.path
-    else:
-        for part in expression.parts:
-            yield from _paths(part)
-
-
 # ---- a workspace's segments --------------------------------------------------------------------------------------------------
 
 
@@ -430,7 +413,8 @@ def compile(  # noqa: A001 - as in `conditions`
         for each in own:
             by_slot.setdefault(each.key, []).append(name)
         reads = list(leaves(rule, rules))
-        paths = [path for leaf in reads if isinstance(leaf, Trait) for path in _paths(conditions.compile(leaf.when).expression)]
+        asked = (conditions.compile(leaf.when).expression for leaf in reads if isinstance(leaf, Trait))
+        paths = {asks.path for expression in asked for asks in asks_of(expression)}
         test = closure(rule, rules, bands)
         found[name] = Segment(
             name=name,

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from signalpost import conditions
 from signalpost.conditions import NEVER
-from signalpost.conditions.expressions import Asks, Either, Every, Expression
+from signalpost.conditions.expressions import Asks, Either, Every, Expression, asks_of
 from signalpost.conditions.operators import COMPARE
 from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Some, Split, Trait
 
@@ -35,7 +35,6 @@ Rules = Mapping[str, Rule]
 SPLIT = 10
 """So many events are told apart by whether they ever happened; of the others of a rule nothing is assumed."""
 
-_LEAST = Decimal("-1e30")
 _MOST = Decimal("1e30")
 
 
@@ -86,7 +85,7 @@ def _bounds(leaf: Rule, event: str) -> Iterator[int]:
         yield leaf.low
         yield NEVER if leaf.high is None else leaf.high
     if isinstance(leaf, Trait) and event == PURCHASE:
-        for asks in _asks(_expression(leaf)):
+        for asks in asks_of(_expression(leaf)):
             if asks.path == "person.last_order_at" and asks.operator == "age":
                 for operator, bound in asks.operands:
                     yield bound + (operator in {"gt", "lte"})
@@ -127,7 +126,7 @@ def wanted(rule: Rule, rules: Rules) -> frozenset[str]:
 
 def paths(rule: Rule, rules: Rules) -> frozenset[str]:
     """What a rule reads of the person: the paths of its conditions."""
-    return frozenset(asks.path for leaf, _ in read(rule, rules) if isinstance(leaf, Trait) for asks in _asks(_expression(leaf)))
+    return frozenset(asks.path for leaf, _ in read(rule, rules) if isinstance(leaf, Trait) for asks in asks_of(_expression(leaf)))
 
 
 # ---- three answers -----------------------------------------------------------------------------------------------------------
@@ -293,14 +292,6 @@ def _ordered(fact: _Fact, operator: str, bound: Decimal) -> Verdict:
     # A comparison with one bound turns once, so both ends tell of all between them.
     ends = {COMPARE[operator](fact.low, bound), COMPARE[operator](fact.high, bound)}
     return ends.pop() if len(ends) == 1 else None
-
-
-def _asks(expression: Expression) -> Iterator[Asks]:
-    if isinstance(expression, Asks):
-        yield expression
-    else:
-        for part in expression.parts:
-            yield from _asks(part)
 
 
 def _expression(rule: Trait) -> Expression:
