@@ -13,11 +13,12 @@ from typing import Any
 from msgspec import Struct
 
 from signalpost import conditions, facts
+from signalpost.conditions.expressions import asks_of
 from signalpost.conditions.words import quoted
 from signalpost.events import Person
 from signalpost.options import spelt
 from signalpost.segments import bands as value_bands
-from signalpost.segments import kinds, live
+from signalpost.segments import live
 from signalpost.segments.bands import Bands
 from signalpost.segments.live import NEVER, Test
 from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Some, Split, Trait
@@ -102,24 +103,24 @@ class _Looking(Struct, frozen=True):
     def part(self, rule: Rule) -> Part:
         """A rule and all its parts, each asked by itself."""
         holds, changes_at = turns(self.test(rule), self.person, self.now)
-        inner: tuple[Rule, ...] = ()
-        if isinstance(rule, (All, Some)):
-            inner = rule.parts
-        elif isinstance(rule, Not):
-            inner = (rule.part,) if not isinstance(rule.part, (Happened, Inside)) else self.inner(rule.part)
-        elif isinstance(rule, Inside):
-            inner = self.inner(rule)
         return Part(
             word=_word(rule),
             sentence=sentence(rule, self.zone),
             holds=holds,
             changes_at=changes_at,
             seen=tuple(self.seen(rule)),
-            parts=tuple(map(self.part, inner)),
+            parts=tuple(map(self.part, self.inner(rule))),
         )
 
     def inner(self, rule: Rule) -> tuple[Rule, ...]:
-        return (self.rules[rule.segment],) if isinstance(rule, Inside) else ()
+        """What is asked below a rule: of a segment, also under `not`, that segment's own rule."""
+        if isinstance(rule, (All, Some)):
+            return rule.parts
+        if isinstance(rule, Inside):
+            return (self.rules[rule.segment],)
+        if isinstance(rule, Not) and not isinstance(rule.part, Happened):
+            return self.inner(rule.part) if isinstance(rule.part, Inside) else (rule.part,)
+        return ()
 
     def test(self, rule: Rule) -> Test:
         return live.closure(rule, self.rules, self.bands)
@@ -133,7 +134,7 @@ class _Looking(Struct, frozen=True):
                 yield Seen(name=slot.event, times=self.person.memory.get(slot.key, ()), event=True)
         elif isinstance(rule, Trait):
             subject = live.as_subject(self.person, self.now)
-            for path in dict.fromkeys(asks.path for asks in kinds.asks_of(conditions.compile(rule.when).expression)):
+            for path in dict.fromkeys(asks.path for asks in asks_of(conditions.compile(rule.when).expression)):
                 known = conditions.path(path)
                 value = None if known is None else known.read(subject)
                 if known is not None and known.kind == "presence":

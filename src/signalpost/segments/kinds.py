@@ -24,7 +24,7 @@ from typing import Any
 from msgspec import Struct
 
 from signalpost import conditions, facts
-from signalpost.conditions.expressions import Asks, Expression
+from signalpost.conditions.expressions import Asks, asks_of
 from signalpost.conditions.operands import Moment
 from signalpost.conditions.operators import ORDERING
 from signalpost.conditions.scalars import number_of
@@ -183,12 +183,13 @@ def of(
     asked = [asks for leaf in leaves if isinstance(leaf, Trait) for asks in asks_of(conditions.compile(leaf.when).expression)]
     spans, dates = _spans(leaves, asked), _dates(leaves, asked)
     moments, all_moments = _moments(spans, dates, now)
+    pairs = _compared(leaves, derived or {})
+    groups = _groups(leaves, pairs)
     whole, worlds = all_moments, []
     for moment in moments:
         cuts: list[Cut] = []
         ordered: list[int] = []
-        pairs = _compared(leaves, derived or {})
-        for events in _groups(leaves, pairs):
+        for events in groups:
             linked = ORDERED in events and any(asks.path in live.ORDER_PATHS or _banded(asks.path, bands) for asks in asked)
             slots = {event: _slots_of(event, leaves) for event in events}
             bounds = set().union(*(_leaf_bounds(leaf, moment) for leaf in leaves if _event_of(leaf) in slots))
@@ -525,15 +526,6 @@ def _set(place: dict[str, Any], names: Sequence[str], value: Any) -> None:
 
 
 # ---- what is known of a person -----------------------------------------------------------------------------------------------
-
-
-def asks_of(expression: Expression) -> Iterator[Asks]:
-    """Every question of a condition."""
-    if isinstance(expression, Asks):
-        yield expression
-        return
-    for part in expression.parts:
-        yield from asks_of(part)
 
 
 _WITHIN = frozenset({"contains", "contains_any"})
