@@ -17,14 +17,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signalpost import conditions, orders, purchases, sources
-from signalpost.conditions.expressions import Asks
+from signalpost.conditions.expressions import asks_of
 from signalpost.errors import SignalpostError
 from signalpost.events import Bought, Claim, Event, Facts, Order, Person
 from signalpost.orderbook import PURCHASE
+from signalpost.pipeline import DERIVED_FROM
 from signalpost.plan import Plan
 from signalpost.purchases import Record
 from signalpost.segments import live, sql, tables
 from signalpost.segments.bands import Bands
+from signalpost.segments.reading import OF_OTHER_EVENTS
 from signalpost.segments.rules import Age, Happened, Rule, Trait
 from signalpost.state import PLACES
 from signalpost.store import batches, history
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
     import duckdb
 
 NEVER = live.NEVER
-
-DERIVED_FROM = "derived from event "
-"""What the note of a derived event begins with; the number of the event that made it follows."""
 
 SAMPLE = 10
 """People who are shown of a preview."""
@@ -48,7 +47,7 @@ Progress = Callable[[int, int], None]
 TEXTS = tuple(
     name
     for name, known in conditions.PATHS.items()
-    if known.kind in {"text", "texts"} and name.startswith(("event.", "order.")) and name not in sql.AT_ARRIVAL
+    if known.kind in {"text", "texts"} and name.startswith(("event.", "order.")) and name not in OF_OTHER_EVENTS
 )
 """Paths of an event that are exported as values."""
 
@@ -114,34 +113,32 @@ def needs(rule: Rule, rules: Mapping[str, Rule]) -> Wanted:
             if isinstance(leaf, Happened) and leaf.since is not None:
                 names.add(leaf.since)
             if leaf.where is not None:
-                paths |= _paths(conditions.compile(leaf.where).expression)
+                paths |= _paths(leaf.where)
         elif isinstance(leaf, Trait):
-            paths |= _paths(conditions.compile(leaf.when).expression)
+            paths |= _paths(leaf.when)
     return Wanted(tuple(sorted(names)), frozenset(paths))
 
 
-def _paths(expression: conditions.Expression) -> set[str]:
-    if isinstance(expression, Asks):
-        return {expression.path}
-    return set().union(*(_paths(part) for part in expression.parts))
+def _paths(condition: Any) -> set[str]:
+    return {asks.path for asks in asks_of(conditions.compile(condition).expression)}
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------------
 
 
-def event_row(number: int, person: int, name: str, event: Event, order: Order, claim: Claim) -> Row:
+def event_row(number: int, person: int, asked: conditions.Subject) -> Row:
     """A row of `events`."""
-    asked = subject(name, event, order, claim)
+    event = asked.event
     amounts = (conditions.PATHS[path].read(asked) for path in sql.AMOUNTS)
     return (
         number,
         person,
-        name,
+        asked.name,
         event.kind,
         event.time,
         event.received_at,
         min(event.time, event.received_at),
-        order.id,
+        asked.order.id,
         *(tables.number(amount) for amount in amounts),
         *(conditions.PATHS[path].read(asked) for path in ("order.coupons", "order.items", "order.quantity")),
         *(bool(conditions.PATHS[path].read(asked)) for path in ("order.test", "event.bot")),
@@ -155,9 +152,8 @@ def plain_row(each: history.Happening, person: int) -> Row:
     return (*known, *(None for _ in sql.AMOUNTS), 0, 0, 0, False, False)
 
 
-def event_values(number: int, name: str, event: Event, order: Order, claim: Claim, wanted: Wanted) -> Iterator[Row]:
+def event_values(number: int, asked: conditions.Subject, wanted: Wanted) -> Iterator[Row]:
     """The rows of `event_values` of one event."""
-    asked = subject(name, event, order, claim)
     if wanted.paths is not None:
         for path in wanted.paths:
             known = None if path in sql.EVENT_COLUMNS or not path.startswith(("event.", "order.")) else conditions.path(path)
@@ -166,6 +162,7 @@ def event_values(number: int, name: str, event: Event, order: Order, claim: Clai
         return
     for path in TEXTS:
         yield from ((number, path, *reading) for reading in tables.readings(conditions.PATHS[path].read(asked)))
+    event = asked.event
     for root, told in (("properties", event.properties), ("context", event.context), ("traits", event.traits)):
         for path, value in tables.flattened(f"event.{root}", told):
             yield from ((number, path, *reading) for reading in tables.readings(value))
@@ -239,12 +236,7 @@ def _told(name: str, value: Any, wanted: Wanted) -> Iterator[tuple[str, Any]]:
 
 def _of_person(path: str, person: Person) -> Any:
     known = conditions.path(path)
-    asked = replace(subject("", _NO_EVENT, Order(), _NO_CLAIM), person=person)
-    return None if known is None else known.read(asked)
-
-
-_NO_EVENT = Event(kind="identify", source="", message_id="", time=0, received_at=0)
-_NO_CLAIM = Claim(source="", event=0, time=0, message_id="")
+    return None if known is None else known.read(live.as_subject(person, 0))
 
 
 def order_rows(key: str, person: int, record: Record, bought: Callable[[Record], Bought | None]) -> Iterator[Row]:
@@ -427,9 +419,9 @@ def _put_events(
             continue
         event = replace(event, time=each.time)  # as it was kept: a clock a little ahead was set right
         order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
-        claim = purchases.claim(event, each.id, order)
-        rows.append(event_row(each.id, person, each.name, event, order, claim))
-        shelf.put("event_values", event_values(each.id, each.name, event, order, claim, wanted))
+        looked_at = subject(each.name, event, order, purchases.claim(event, each.id, order))
+        rows.append(event_row(each.id, person, looked_at))
+        shelf.put("event_values", event_values(each.id, looked_at, wanted))
     shelf.put("events", rows)
     return missing
 
@@ -437,7 +429,7 @@ def _put_events(
 def _origin(each: history.Happening) -> int:
     """The event whose request says what this one says: of a derived one, the one that made it."""
     if each.note is not None and each.note.startswith(DERIVED_FROM):
-        return int(each.note.removeprefix(DERIVED_FROM).split()[0])
+        return int(each.note.removeprefix(DERIVED_FROM))
     return each.id
 
 
@@ -476,8 +468,8 @@ def preview(
         into.close()
 
 
-def _number(into: duckdb.DuckDBPyConnection, statement: str, now: int) -> int:
-    row = into.execute(statement, {"now": now}).fetchone()
+def _number(into: duckdb.DuckDBPyConnection, statement: str, now: int | None = None) -> int:
+    row = into.execute(statement, None if now is None else {"now": now}).fetchone()
     return 0 if row is None else int(row[0])
 
 
@@ -499,8 +491,7 @@ def export(
         for table in tables.TABLES:
             file = folder / f"{table}.{kind}"
             options = "FORMAT csv, HEADER" if kind == "csv" else "FORMAT parquet, COMPRESSION zstd"
-            into.execute(f"COPY {table} TO '{str(file).replace(chr(39), chr(39) * 2)}' ({options})")
-            rows[table] = _number(into, f"SELECT COUNT(*) FROM {table} WHERE $now > 0", 1)  # noqa: S608
+            rows[table] = _number(into, f"COPY {table} TO '{str(file).replace(chr(39), chr(39) * 2)}' ({options})")
         return rows
     finally:
         into.close()

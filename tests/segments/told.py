@@ -257,9 +257,9 @@ def instants(population: tuple[Told, ...]) -> st.SearchStrategy[int]:
 # ---- as the live rules remember them -------------------------------------------------------------------------------------
 
 
-def _subject(event: Event) -> conditions.Subject:
+def _subject(event: Event, number: int) -> conditions.Subject:
     order = orders.read(event, definition="gross", default_currency="USD")
-    return previews.subject(event.name, event, order, purchases.claim(event, 1, order))
+    return previews.subject(event.name, event, order, purchases.claim(event, number, order))
 
 
 def remembered(told: Told, slots: tuple[live.Slot, ...], now: int) -> Person | None:
@@ -267,11 +267,11 @@ def remembered(told: Told, slots: tuple[live.Slot, ...], now: int) -> Person | N
     if told.known_at > now:
         return None
     person = told.person
-    for _, event in told.events:
+    for number, event in told.events:
         if event.received_at > now:
             continue
         for slot in slots:
-            if slot.event == event.name and (slot.where is None or conditions.compile(slot.where).test(_subject(event))):
+            if slot.event == event.name and (slot.where is None or conditions.compile(slot.where).test(_subject(event, number))):
                 person = live.remember(person, slot, min(event.time, event.received_at))
     given = {}
     for name, said in told.heard.items():
@@ -299,10 +299,9 @@ def rows(population: tuple[Told, ...]) -> dict[str, list[tuple[Any, ...]]]:
         found["people"].append(previews.person_row(told.person, told.known_at))
         found["person_values"] += previews.person_values(told.person, told.heard, previews.ALL)
         for number, event in told.events:
-            order = orders.read(event, definition="gross", default_currency="USD")
-            claim = purchases.claim(event, number, order)
-            found["events"].append(previews.event_row(number, told.id, event.name, event, order, claim))
-            found["event_values"] += previews.event_values(number, event.name, event, order, claim, previews.ALL)
+            asked = _subject(event, number)
+            found["events"].append(previews.event_row(number, told.id, asked))
+            found["event_values"] += previews.event_values(number, asked, previews.ALL)
         for key, states in told.orders.items():
             for place, (since, state) in enumerate(states):
                 until = states[place + 1][0] if place + 1 < len(states) else live.NEVER

@@ -26,6 +26,7 @@ from signalpost.conditions.scalars import number_of
 from signalpost.errors import SignalpostError
 from signalpost.segments.bands import Bands
 from signalpost.segments.live import LOTS
+from signalpost.segments.reading import OF_OTHER_EVENTS
 from signalpost.segments.rules import Age, All, Band, Happened, Inside, Rule, Some, Split, Trait
 from signalpost.segments.sentences import sentence
 from signalpost.segments.tables import LARGEST, NUMBER, PLACES, TABLES
@@ -88,9 +89,6 @@ EVENT_COLUMNS: dict[str, str] = {
 
 AMOUNTS = tuple(path for path, column in EVENT_COLUMNS.items() if TABLES["events"][column].type == NUMBER)
 """Those that are exact numbers, in the order of the columns."""
-
-AT_ARRIVAL = frozenset({"order.number", "order.refunded", "order.cancelled", "order.flagged"})
-"""Paths that say what was known when the event came, which no export says."""
 
 PEOPLE_COLUMNS: dict[str, str] = {
     "person.email": "email_known",
@@ -425,7 +423,7 @@ def _event(asked: Expression) -> str:
     path = asked.path
     if path in EVENT_COLUMNS:
         return _column(f"e.{EVENT_COLUMNS[path]}", asked.operator, asked.operands, "e.received_at")
-    if path.startswith("person.") or path in AT_ARRIVAL:
+    if path.startswith("person.") or path in OF_OTHER_EVENTS:
         raise Unsayable(
             f"`where: {{{path}: ...}}` asks what was known when the event came, which the exported history does not say. "
             "Ask the person with `trait:` instead, which looks at the moment of the question."

@@ -36,6 +36,14 @@ class Column(Struct, frozen=True):
     nullable: bool = False
 
 
+_READING: dict[str, Column] = {
+    "place": Column("BIGINT", "0: the value itself; 1 and on: one of a list."),
+    "text": Column("TEXT", "The value as text, without regard to case and outer spaces.", nullable=True),
+    "number": Column(NUMBER, "The value where it is a number, or a text that is one.", nullable=True),
+    "moment": Column("BIGINT", "The value where it is a time.", nullable=True),
+}
+"""What a value is to a condition (`readings`)."""
+
 TABLES: dict[str, dict[str, Column]] = {
     "events": {
         "id": Column("BIGINT", "The event's number."),
@@ -62,10 +70,7 @@ TABLES: dict[str, dict[str, Column]] = {
     "event_values": {
         "event": Column("BIGINT", "The event's number."),
         "path": Column("TEXT", "As a condition names it: `event.properties.gift_note`, `order.coupon`."),
-        "place": Column("BIGINT", "0: the value itself; 1 and on: one of a list."),
-        "text": Column("TEXT", "The value as text, without regard to case and outer spaces.", nullable=True),
-        "number": Column(NUMBER, "The value where it is a number, or a text that is one.", nullable=True),
-        "moment": Column("BIGINT", "The value where it is a time.", nullable=True),
+        **_READING,
     },
     "people": {
         "id": Column("BIGINT", "The person's number."),
@@ -78,10 +83,7 @@ TABLES: dict[str, dict[str, Column]] = {
     "person_values": {
         "person": Column("BIGINT", "The person's number."),
         "path": Column("TEXT", "As a condition names it: `person.traits.plan`, `person.tags`, `person.email_domain`."),
-        "place": Column("BIGINT", "0: the value itself; 1 and on: one of a list."),
-        "text": Column("TEXT", "The value as text, without regard to case and outer spaces.", nullable=True),
-        "number": Column(NUMBER, "The value where it is a number, or a text that is one.", nullable=True),
-        "moment": Column("BIGINT", "The value where it is a time.", nullable=True),
+        **_READING,
         "since": Column("BIGINT", "When it was heard."),
         "until": Column("BIGINT", "When another one was heard; 4611686018427387904: it still holds."),
     },
