@@ -216,10 +216,11 @@ def check(
         return None, notes.found
     workspace = _Checking(notes, root, catalog).workspace()
     if workspace is not None and not _wrong(notes):
-        for name, sentence in tiers.mistakes(segment_catalog.of(workspace), tiers.made_of(workspace)):
+        segments = segment_catalog.of(workspace)
+        for name, sentence in tiers.mistakes(segments, tiers.made_of(workspace)):
             value = root.find("tiers" if name in workspace.tiers else "segments", name)
             notes.place(value.key_line, value.column, value.path, sentence)
-        for guard in guards.find(workspace, segment_catalog.of(workspace).rules):
+        for guard in guards.find(workspace, segments.rules):
             value = root.find("audiences").items[guard.place].find(guard.option)
             notes.at(value, f"{guard.sentence} {guard.advice}", warning=True)
     if _wrong(notes):
