@@ -26,7 +26,7 @@ from signalpost.audiences import Asked, Change
 from signalpost.config import Workspace
 from signalpost.delivery import Breaker
 from signalpost.destinations import CATALOG
-from signalpost.destinations.audiences import Account, Answer, AudiencePart, Batch, Held, Made, Use
+from signalpost.destinations.audiences import Account, Answer, AudiencePart, Batch, Files, Held, Made, Use
 from signalpost.destinations.contract import Outcome, Request, Response, request_settings
 from signalpost.errors import StoreError, TransportError
 from signalpost.options import Audience
@@ -34,7 +34,7 @@ from signalpost.processing import now_ms
 from signalpost.store import audiences as store
 from signalpost.store.audiences import Applied, Settling, Standing
 from signalpost.store.database import Connection, Database
-from signalpost.transport import Transport
+from signalpost.transport import Transport, talk
 
 log = structlog.get_logger("signalpost")
 
@@ -86,10 +86,6 @@ EVERY = 1.0
 def obstacle(workspace: Workspace, destination: str) -> str:
     """Why no audience can be kept at this destination at all, for a marketer; '' when they can."""
     chosen = workspace.destinations[destination]
-    part = CATALOG[chosen.type].audience
-    if part is None:
-        title = CATALOG[chosen.type].title
-        return f"{title} has no audiences that Signalpost can keep: take `{destination}` out of the audience's `to`."
     if chosen.paused:
         return f"`{destination}` is paused in the workspace file, so nothing is sent there."
     if workspace.environment == "test" and chosen.endpoint is None:
@@ -97,7 +93,13 @@ def obstacle(workspace: Workspace, destination: str) -> str:
             "A test workspace keeps no audience on the real platform, which has no test mode for audiences: people of a test "
             "would see or miss real ads. Give the destination an `endpoint` (an emulator) to try it out."
         )
-    return part.needs(request_settings(chosen))
+    return _part(workspace, destination).needs(request_settings(chosen))
+
+
+def _part(workspace: Workspace, destination: str) -> AudiencePart:
+    part = CATALOG[workspace.destinations[destination].type].audience
+    assert part is not None  # noqa: S101  (the check of the file lets audiences go nowhere else)
+    return part
 
 
 async def _wait(called: asyncio.Event, seconds: float) -> None:
@@ -130,35 +132,34 @@ class Line:
 
     def __init__(self, workspace: Workspace, destination: str, *, timeout: float) -> None:
         chosen = workspace.destinations[destination]
-        platform = CATALOG[chosen.type]
         self.name = destination
         self.obstacle = obstacle(workspace, destination)
-        self.account = Account(request_settings(chosen), (chosen.endpoint or platform.default_base).rstrip("/"))
-        self.part = platform.audience
+        self.account = Account(request_settings(chosen), (chosen.endpoint or CATALOG[chosen.type].default_base).rstrip("/"))
+        self.part = _part(workspace, destination)
         self.transport = Transport(connections=2 * TOGETHER, timeout=timeout)
-        self.pace = AsyncLimiter(max(1.0, 1.0 if self.part is None else self.part.requests_per_second), 1.0)
+        self.pace = AsyncLimiter(max(1.0, self.part.requests_per_second), 1.0)
 
     async def ask(self, request: Request) -> Response | Answer:
         """One request; an `Answer` where there was no response."""
-        async with self.pace:
-            try:
-                return await self.transport.send(request)
-            except TransportError as error:
-                return Answer(kind="retry", code="no_answer", sentence=str(error), reached=error.reached)
+        try:
+            return await self._send(request)
+        except TransportError as error:
+            return _unanswered(error)
 
     async def talk(self, steps: Generator[Request, Response, Found]) -> Found | Answer:
-        """Several requests that hang together."""
+        """Several requests that hang together; an `Answer` where one of them had no response."""
         try:
-            request = next(steps)
-            while True:
-                response = await self.ask(request)
-                if isinstance(response, Answer):
-                    steps.close()
-                    return response
-                request = steps.send(response)
-        except StopIteration as end:
-            found: Found = end.value
-            return found
+            return await talk(steps, self._send)
+        except TransportError as error:
+            return _unanswered(error)
+
+    async def _send(self, request: Request) -> Response:
+        async with self.pace:
+            return await self.transport.send(request)
+
+
+def _unanswered(error: TransportError) -> Answer:
+    return Answer(kind="retry", code="no_answer", sentence=str(error), reached=error.reached)
 
 
 class Page:
@@ -184,11 +185,9 @@ class Page:
 class Keeper:
     """Keeps one audience at one destination as it should be."""
 
-    def __init__(
-        self, database: Database, line: Line, part: AudiencePart, slot: int, audience: Audience, *, workspace: str, me: str
-    ) -> None:
+    def __init__(self, database: Database, line: Line, slot: int, audience: Audience, *, workspace: str, me: str) -> None:
         """`workspace`: its name; `me`: this process, as the database knows it."""
-        self.database, self.line, self.part = database, line, part
+        self.database, self.line, self.part = database, line, line.part
         self.slot, self.audience, self.workspace, self.me = slot, audience, workspace, me
         self.breaker: Breaker = delivery.CLOSED
         self.stopping = False
@@ -246,7 +245,7 @@ class Keeper:
             await self._obstacle(here)
             if self.line.obstacle:
                 return QUIET
-        by_file = self._by_file(here)
+        by_file = self._files(here) is not None
         most = TRIAL if self.breaker.failures else FILE_PEOPLE if by_file else max(PEOPLE, self.part.batch)
         people = await self.database.read(partial(store.asked, slot=self.slot, most=most))
         if people:
@@ -268,9 +267,9 @@ class Keeper:
             due = min(due, await self._check(here, now, quiet=not people))
         return max(0.0, (due - now_ms()) / 1000)
 
-    def _by_file(self, here: Standing) -> bool:
-        """Whether it is changed by files: as it was made, whatever the workspace file says by now."""
-        return self.part.files is not None and (here.way or self.audience.way) == "file"
+    def _files(self, here: Standing) -> Files | None:
+        """The files it is changed by, if it is: as it was made, whatever the workspace file says by now."""
+        return self.part.files if (here.way or self.audience.way) == "file" else None
 
     async def _in_hand(self, now: int) -> bool:
         if self._held_until - now < HOLD_MS * 2 // 3:
@@ -304,8 +303,7 @@ class Keeper:
                 await asyncio.gather(*(self._send(here, batch, page) for batch in together))
 
     def _batches(self, here: Standing, change: Change) -> Iterator[Batch]:
-        files = self.part.files
-        cut = files.cut if files is not None and self._by_file(here) else self.part.cut
+        cut = (self._files(here) or self.part).cut
         yield from cut(False, change.remove.values())
         yield from cut(True, change.add.values())
 
@@ -343,19 +341,17 @@ class Keeper:
             self.breaker = delivery.CLOSED
 
     async def _ask(self, here: Standing, batch: Batch) -> Answer:
-        account, files = self.line.account, self.part.files
-        if files is None or not self._by_file(here):
+        account, files = self.line.account, self._files(here)
+        if files is None:
             response = await self.line.ask(self.part.change(account, here.held, batch))
             return response if isinstance(response, Answer) else self.part.changed(response, batch)
-        path = await self._upload(batch)
+        path = await self._upload(files, batch)
         if isinstance(path, Answer):
             return path
         response = await self.line.ask(files.change(account, here.held, batch.adding, [path]))
         return response if isinstance(response, Answer) else self.part.changed(response, None)
 
-    async def _upload(self, batch: Batch) -> str | Answer:
-        files = self.part.files
-        assert files is not None  # noqa: S101  (only asked for where there are files)
+    async def _upload(self, files: Files, batch: Batch) -> str | Answer:
         request = await asyncio.to_thread(files.upload, self.line.account, batch)
         response = await self.line.ask(request)
         return response if isinstance(response, Answer) else files.uploaded(response)
@@ -397,23 +393,22 @@ class Keeper:
         if here.platform_name and not self._sure:
             await self._search(here)
             return
-        by_file, held = self._by_file(here), here.held
+        files, held = self._files(here), here.held
         first = None
-        if change is not None and not held.list_id and (by_file or not self.part.starts_empty):
-            cut = self.part.files.cut if by_file and self.part.files is not None else self.part.cut
-            first = next(cut(True, change.add.values()), None)
+        if change is not None and not held.list_id and (files is not None or not self.part.starts_empty):
+            first = next((files or self.part).cut(True, change.add.values()), None)
             if first is None:  # only to be removed, from what is not there
                 await self.database.write(lambda connection: store.nothing_there(connection, self.slot, self.me, held))
                 return
             if not await self._begin(held, people, change):
                 return
-        name, way = here.platform_name or self._name(), "file" if by_file else "stream"
+        name, way = here.platform_name or self._name(), "stream" if files is None else "file"
         if not await self.database.write(lambda connection: store.named(connection, self.slot, self.me, held, name, way)):
             return
-        result = await self._ask_for_it(name, held, first, by_file)
+        result = await self._ask_for_it(name, held, first, files)
         while isinstance(result, Answer) and result.kind == "split" and first is not None and not first.alone:
             first = first.halves()[0]
-            result = await self._ask_for_it(name, held, first, by_file)
+            result = await self._ask_for_it(name, held, first, files)
         page = None if first is None or change is None else Page(people, change)
         if isinstance(result, Answer):
             if result.kind == "refused" and page is not None and first is not None and first.alone:
@@ -424,7 +419,7 @@ class Keeper:
                 await self._fail(here, result)
             return
         settling = None
-        if page is not None and first is not None and (result.took or by_file):
+        if page is not None and first is not None and (result.took or files is not None):
             settling = self._settling(result.held, taken=list(first.keys), done=page.done(first))
         now = now_ms()
         await self.database.write(lambda connection: store.made(connection, self.slot, self.me, held, result.held, settling, now))
@@ -436,10 +431,10 @@ class Keeper:
         """How it is called at the platform: short enough for each, and never the name of another."""
         return f"{self.audience.title[:40]} | {self.workspace[:16]} {secrets.token_hex(3)}"
 
-    async def _ask_for_it(self, name: str, held: Held, first: Batch | None, by_file: bool) -> Made | Answer:
-        account, files = self.line.account, self.part.files
-        if by_file and files is not None and first is not None:
-            path = await self._upload(first)
+    async def _ask_for_it(self, name: str, held: Held, first: Batch | None, files: Files | None) -> Made | Answer:
+        account = self.line.account
+        if files is not None and first is not None:
+            path = await self._upload(files, first)
             if isinstance(path, Answer):
                 self._sure = True
                 return path
@@ -587,21 +582,11 @@ class Syncing:
         slots = {(each.name, each.destination): each.slot for each in await self.database.read(store.standings)}
         for audience, destination in store.pairs(self.workspace):
             slot = slots.get((audience.title, destination))
-            line = self.lines[destination]
             if slot is None or slot in self.keepers:
                 continue
-            if line.part is None:
-                await self.database.write(partial(self._refuse, slot, line.obstacle))
-                continue
-            keeper = Keeper(self.database, line, line.part, slot, audience, workspace=self.workspace.workspace, me=self.me)
-            self.keepers[slot] = keeper
+            line, name = self.lines[destination], self.workspace.workspace
+            keeper = self.keepers[slot] = Keeper(self.database, line, slot, audience, workspace=name, me=self.me)
             self._tasks.append(asyncio.create_task(keeper.run()))
-
-    def _refuse(self, slot: int, sentence: str, connection: Connection) -> None:
-        """Say of an audience that it cannot be kept."""
-        now = now_ms()
-        if store.hold(connection, slot, self.me, now=now, until=now + 1):
-            store.says(connection, slot, self.me, Held(), "stopped", sentence)
 
     async def stop(self, seconds: float = 10.0) -> None:
         """Finish what is in hand, then let go; `run` must have been cancelled. The rest is taken up at the next start."""

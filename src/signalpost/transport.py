@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import time
+from collections.abc import Awaitable, Callable, Generator
+from typing import TypeVar
 
 import httpx
 
 from signalpost.destinations.contract import Request, Response
 from signalpost.errors import TransportError
+
+Found = TypeVar("Found")
 
 ANSWER_LIMIT = 4_194_304
 NEVER_SENT = (
@@ -73,6 +78,18 @@ class Transport:
     async def close(self) -> None:
         """Close the pool."""
         await self._client.aclose()
+
+
+async def talk(steps: Generator[Request, Response, Found], send: Callable[[Request], Awaitable[Response]]) -> Found:
+    """Drive requests that hang together: send each, give it its answer, end with what was found."""
+    with contextlib.closing(steps):
+        try:
+            request = next(steps)
+            while True:
+                request = steps.send(await send(request))
+        except StopIteration as end:
+            found: Found = end.value
+            return found
 
 
 PUBLIC_ONLY = "public_only"

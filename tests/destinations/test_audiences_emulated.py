@@ -12,7 +12,7 @@ from signalpost.destinations.audiences import Account, Answer, AudiencePart, Bat
 from signalpost.destinations.contract import Request, Response
 from signalpost.normalize import sha256
 from signalpost.platforms.testing import Client, running
-from signalpost.transport import Transport
+from signalpost.transport import Transport, talk
 
 NOW = 1_795_305_600_000
 
@@ -56,12 +56,7 @@ async def ask(request: Request) -> Response:
 
 async def drive(asking: Generator[Request, Response, Any]) -> Any:
     """A conversation, over the wire."""
-    try:
-        request = next(asking)
-        while True:
-            request = asking.send(await ask(request))
-    except StopIteration as end:
-        return end.value
+    return await talk(asking, ask)
 
 
 def people(count: int, kinds: Sequence[str]) -> list[tuple[str, ...]]:
