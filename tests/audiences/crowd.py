@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import msgspec
 from aiolimiter import AsyncLimiter
 
 from signalpost import normalize
@@ -240,8 +239,3 @@ def rows(database: Database, query: str) -> list[Any]:
         return list(connection.raw.execute(query).fetchall())
 
     return database.look(work)
-
-
-def plain(value: Any) -> Any:
-    """A record as plain data."""
-    return msgspec.to_builtins(value)

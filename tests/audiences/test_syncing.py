@@ -193,8 +193,9 @@ async def test_a_lost_audience_is_told_and_rebuilt_on_command(
         await until(lambda: crowd.standing(destination).state in {"gone", "foreign"}, "it is found out")
         assert state == crowd.standing(destination).state or destination == "pinterest"
         assert crowd.standing(destination).sentence
-        asked = changes(platforms)
-        crowd.want([18])
+    asked = changes(platforms)  # what was in flight beside the answer that told it has ended
+    crowd.want([18])
+    async with kept(database, crowd.workspace):
         await asyncio.sleep(0.2)
         assert asked == changes(platforms), "nothing is sent to it any more"
         slot = crowd.slots["buyers", destination]
@@ -256,12 +257,12 @@ async def test_ad_groups_use_it_as_the_file_says(database: Database, platforms: 
         await until(lambda: "123" in crowd.standing("pinterest").applied.sentence, "the ad group that is not there is named")
 
 
-async def test_files_bring_many_at_once(database: Database, platforms: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_files_bring_many_at_once(database: Database, platforms: Client) -> None:
     """With `way: file` an audience is made and changed by files, and holds exactly what is wanted."""
     audience = Audience(segment="buyers", to=("tiktok",), use="suppress", way="file")
     crowd = crowded(database, platforms, audience, people=40)
     crowd.want(range(1, 31), priority=0)
-    async with kept(database, crowd.workspace):
+    async with kept(database, crowd.workspace) as keeping:
         await until(crowd.settled, "the first load")
         assert crowd.expected("buyers", "tiktok") == crowd.held(platforms, "tiktok")
         crowd.want([31, 32], priority=0)
@@ -269,6 +270,7 @@ async def test_files_bring_many_at_once(database: Database, platforms: Client, m
         await until(crowd.settled, "the change")
         assert crowd.expected("buyers", "tiktok") == crowd.held(platforms, "tiktok")
         crowd.want([33], at=now_ms())
+        keeping.look()
         await asyncio.sleep(0.3)
         assert 1 == crowd.figures("tiktok").pending, "what is not urgent waits for company"
     requests = platforms.audience_requests("tiktok")
@@ -286,8 +288,15 @@ async def test_what_left_the_file_is_left_alone(database: Database, platforms: C
     found = database.submit(lambda connection: store.register(connection, other)).result()
     assert [("vip", True)] == [(each.audience.title, each.changed) for each in found]
     crowd.want([1], yes=False)
-    async with kept(database, other):
-        await until(lambda: crowd.standing("tiktok").state == "removed", "it is not kept")
+    assert "removed" == crowd.standing("tiktok").state
+
+    def made() -> bool:
+        new = database.look(partial(store.standing, slot=found[0].slot))
+        return new is not None and new.held.id != ""
+
+    async with kept(database, other) as keeping:
+        await until(made, "the new one is made")
+        keeping.look()
         await asyncio.sleep(0.2)
     assert before == changes(platforms) - 1, "only the new one was made"
     assert "workspace file" in crowd.standing("tiktok").sentence
