@@ -178,12 +178,15 @@ class Flow:
 
     def __init__(self, database: Database, chosen: Workspace | None = None) -> None:
         self.database = database
-        asked = chosen or workspace()
-        self.plan = pipeline.plan(asked, self.write(lambda connection: memberships.numbers(connection, asked, NOW)))
+        self.follow(chosen or workspace())
 
     def write(self, work: Callable[[Connection], Any]) -> Any:
         """Run work in a transaction of its own."""
         return self.database.submit(work).result(60)
+
+    def follow(self, chosen: Workspace, now: int = NOW) -> None:
+        """Go by a workspace from now on, as `serve` does when it starts."""
+        self.plan = pipeline.plan(chosen, self.write(partial(memberships.numbers, workspace=chosen, now=now)))
 
     def clear(self) -> None:
         """Empty every table; positions go on counting."""

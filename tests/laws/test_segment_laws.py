@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,11 +11,10 @@ from hypothesis import strategies as st
 from tests.laws.flow import DAY, HOUR, MINUTE, NOW, SEGMENTS, Flow, guarded, moment, request
 from tests.laws.histories import message, sources
 
-from signalpost import audiences, pipeline
+from signalpost import audiences
 from signalpost.events import Person
 from signalpost.segments.live import NEVER
 from signalpost.store import batches
-from signalpost.store import memberships as stored
 from signalpost.store.database import Database
 
 GAPS = (0, 1, MINUTE - 1, MINUTE, 59 * MINUTE, 2 * HOUR, 3 * HOUR, 22 * HOUR, DAY, 25 * HOUR)
@@ -152,12 +150,9 @@ def test_a_backfilled_segment_is_what_a_replay_from_the_beginning_gives(
     def state() -> list[tuple[Any, ...]]:
         return [(each.id, each.memory, sorted(each.inside), each.due, each.given) for each in people(flow)]
 
-    def renumber() -> None:
-        flow.write(forget)
-        flow.plan = pipeline.plan(workspace, flow.write(partial(stored.numbers, workspace=workspace, now=end)))
-
     begin(flow)
-    renumber()
+    flow.write(forget)
+    flow.follow(workspace, end)
     append(flow, history)
     flow.process(batch_of, now=end)
     flow.fill(end)
@@ -165,13 +160,12 @@ def test_a_backfilled_segment_is_what_a_replay_from_the_beginning_gives(
     replayed = state()
 
     begin(flow)
-    before = guarded(segments={}, audiences=(), journeys={})
     flow.write(forget)
-    flow.plan = pipeline.plan(before, flow.write(partial(stored.numbers, workspace=before, now=end)))
+    flow.follow(guarded(segments={}, audiences=(), journeys={}), end)
     flow.fill(end)
     append(flow, history[:half])
     flow.process(batch_of, now=end)
-    flow.plan = pipeline.plan(workspace, flow.write(partial(stored.numbers, workspace=workspace, now=end)))
+    flow.follow(workspace, end)
     for place, each in enumerate(history[half:]):
         flow.fill(each[0], pieces[place])
         append(flow, [each])
