@@ -16,9 +16,10 @@ from rich.console import Console
 
 from signalpost import backfill, delivery, memberships, pipeline, valuing, watch
 from signalpost.config import Workspace
+from signalpost.demo.stream import BATCH
 from signalpost.demo.workspace import KEYS
 from signalpost.plan import Plan, Route
-from signalpost.processing import plan_of
+from signalpost.processing import DUE, plan_of
 from signalpost.samples import traffic
 from signalpost.serve import only_one
 from signalpost.sources import Received
@@ -27,17 +28,11 @@ from signalpost.store import memberships as stored
 from signalpost.store.database import Connection, Database
 from signalpost.transport import Transport
 
-BATCH = 50
-"""Messages of a request."""
-
 PACKET = 15 * traffic.MINUTE
 """Of the past, what was sent within so long is received, decided and sent on at once."""
 
 LOOKED_AT = 6 * traffic.HOUR
 """How often findings, rollouts and the bounds of value tiers are looked at in the past."""
-
-DUE = 500
-"""People whom time moves in one transaction."""
 
 
 async def lived(
@@ -170,7 +165,7 @@ class _Past:
 
 
 def _received(connection: Connection, packet: Sequence[traffic.Message], now: int) -> None:
-    """A packet in the journal: a request of each source and fifty messages, as if it had come by HTTP at `now`."""
+    """A packet in the journal: requests of each source, of `BATCH` messages, as if it had come by HTTP at `now`."""
     for source in KEYS:
         own = [message.body for message in packet if message.source == source]
         for place in range(0, len(own), BATCH):

@@ -9,15 +9,13 @@ from collections.abc import Iterable, Iterator
 import httpx
 import msgspec
 
+from signalpost.demo.stream import BATCH
 from signalpost.demo.workspace import KEYS
 from signalpost.errors import SignalpostError
 from signalpost.processing import now_ms
 from signalpost.samples import traffic
 from signalpost.serve import Serving
 from signalpost.store import audiences, memberships
-
-BATCH = 50
-"""Messages of a request, at most."""
 
 LOOK = 0.1
 """Seconds between looks whether something has come to its end."""
@@ -80,8 +78,7 @@ async def loaded(now_serving: Serving, stop: asyncio.Event) -> None:
     for _ in range(int(PATIENCE / LOOK)):
         if stop.is_set():
             return
-        here, figures = await now_serving.database.read(lambda one: (audiences.standings(one), audiences.figures(one)))
-        if len(here) == expected and not any(each.pending for each in figures.values()) and not await _filling(now_serving):
+        if len(await now_serving.database.read(audiences.standings)) == expected and await _taken(now_serving):
             return
         await asyncio.sleep(LOOK)
 
@@ -100,12 +97,15 @@ async def settled(now_serving: Serving, stop: asyncio.Event) -> None:
             before, moved = left, time.monotonic()
         await asyncio.sleep(LOOK)
     for _ in range(int(PATIENCE / LOOK)):
-        figures = await now_serving.database.read(audiences.figures)
-        if stop.is_set() or not (any(each.pending for each in figures.values()) or await _filling(now_serving)):
+        if stop.is_set() or await _taken(now_serving):
             return
         await asyncio.sleep(LOOK)
 
 
-async def _filling(now_serving: Serving) -> bool:
-    """Whether a new rule or audience is still being brought up to date."""
-    return bool(await now_serving.database.read(memberships.backfills))
+async def _taken(now_serving: Serving) -> bool:
+    """Whether every rule and audience is up to date, and the platforms have taken every change.
+
+    In this order: a backfill ends in the transaction that writes the last people it moved, so none of them is missed.
+    """
+    filling, figures = await now_serving.database.read(lambda one: (memberships.backfills(one), audiences.figures(one)))
+    return not filling and not any(each.pending for each in figures.values())

@@ -18,6 +18,9 @@ LEAST_FOR_A_PAST = 1_400
 UPDATED_AFTER = 1_100
 """Invoices after which the website's new client loses its keys: two days before the demo begins."""
 
+BATCH = 50
+"""Messages of a request, at most."""
+
 COMPRESSION = 40_000
 LONGEST_PAUSE = 2 * traffic.HOUR
 """The live replay shows the year in about five minutes, nights and holidays cut to two hours."""
