@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import httpx
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from signalpost.benchmarks import mapping
 from signalpost.benchmarks.running import cpu_seconds, emulators, resident_mb
-from signalpost.config import Destination, Workspace
+from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
 from signalpost.errors import SignalpostError
 from signalpost.events import Person
@@ -29,6 +30,7 @@ from signalpost.options import Audience
 from signalpost.platforms.settings import Settings
 from signalpost.processing import now_ms
 from signalpost.store import audiences as store
+from signalpost.store import batches
 from signalpost.store.database import Connection, Database
 from signalpost.syncing import Syncing
 
@@ -71,8 +73,7 @@ async def run(*, people: int = 1_000_000) -> list[dict[str, Any]]:
 
 def _write(numbers: range, connection: Connection) -> None:
     """People with an e-mail address and a phone number each."""
-    encode = msgspec.json.encode
-    connection.run_many("person_set", [(number, encode(_person(number)), 0, None) for number in numbers])
+    connection.run_many("person_set", [batches.person_row(_person(number), 0) for number in numbers])
 
 
 def _person(number: int) -> Person:
@@ -94,15 +95,8 @@ def _workspace(url: str, trial: Trial) -> Workspace:
         "audience_token": settings.pinterest_token,
     }
     chosen = tiktok if trial.platform == "tiktok" else pinterest
-    return Workspace(
-        workspace="bench",
-        environment="production",
-        currency="USD",
-        country="US",
-        order_value="gross",
-        destinations={trial.platform: Destination(type=trial.platform, settings=chosen, endpoint=url)},
-        audiences=(trial.audience,),
-    )
+    plain = mapping.workspace(trial.platform, endpoint=url, settings={trial.platform: chosen})
+    return replace(plain, audiences=(trial.audience,))
 
 
 def _want(slot: int, numbers: range, connection: Connection) -> None:

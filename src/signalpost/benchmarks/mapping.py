@@ -37,11 +37,11 @@ def run(platform: str, *, signals: int = 60_000, warm: int = 10_000) -> dict[str
     now = time.time_ns() // 1_000_000
     plan = pipeline.plan(workspace(platform))
     state = State()
-    known = [_received(body, now) for body in orders.bodies(1, orders.KNOWN_PEOPLE + warm, now)]
+    known = [request(body, now) for body in orders.bodies(1, orders.KNOWN_PEOPLE + warm, now)]
     for position, received in enumerate(known, start=1):
         pipeline.decide(pipeline.read([(position, received)], plan), state, plan, now)
     collect_rarely()  # as `serve` does
-    requests = [_received(body, now) for body in orders.bodies(1_000_000, signals, now)]
+    requests = [request(body, now) for body in orders.bodies(1_000_000, signals, now)]
     size = sum(len(request.body) for request in requests) / signals
     states = [_gathered(request, state, plan) for request in requests]
     sent = written = 0
@@ -76,5 +76,6 @@ def _gathered(received: Received, everyone: State, plan: pipeline.Plan) -> State
     return state
 
 
-def _received(body: bytes, now: int) -> Received:
+def request(body: bytes, now: int) -> Received:
+    """A batch request as the intake takes it."""
     return Received(source="web", wire="pipelines", method="POST", path="/v1/batch", body=body, received_at=now)

@@ -99,8 +99,7 @@ def body(messages: list[dict[str, Any]]) -> bytes:
 
 def bodies(first: int, count: int, now: int, *, size: int = 100) -> list[bytes]:
     """`count` events as encoded batch requests of `size`."""
-    encode = msgspec.json.Encoder().encode
     return [
-        encode({"batch": [message(number, now) for number in range(start, min(start + size, first + count))]})
+        body([message(number, now) for number in range(start, min(start + size, first + count))])
         for start in range(first, first + count, size)
     ]

@@ -24,7 +24,6 @@ from signalpost.options import UNITS
 from signalpost.plan import Plan
 from signalpost.processing import BATCH, collect_rarely, now_ms, plan_of
 from signalpost.segments import live
-from signalpost.sources import Received
 from signalpost.store import batches
 from signalpost.store.database import Connection, Database
 
@@ -103,8 +102,7 @@ class _Store:
         """Seconds to take so many events through the pipeline, of which the journal's own writing is no part."""
         spent = 0.0
         for body in self._bodies(events):
-            received = Received(source="web", wire="pipelines", method="POST", path="/v1/batch", body=body, received_at=now_ms())
-            self.database.submit(partial(batches.append, received=received, messages=BATCH)).result()
+            self.database.submit(partial(batches.append, received=mapping.request(body, now_ms()), messages=BATCH)).result()
             began = time.perf_counter()
             made = self.database.look(partial(pipeline.step, plan=self.plan, now=now_ms(), most=BATCH))
             if made is not None:
@@ -141,9 +139,8 @@ def _make(workspace: Workspace, people: int) -> None:
 def _known(plan: Plan, luck: random.Random, first: int, end: int, now: int) -> list[tuple[Person, tuple[Identifier, ...]]]:
     """People as their events make them, with a past, and the identifiers by which they are found."""
     body = orders.body([{**orders.message(number, now), **orders.of_person(number)} for number in range(first, end)])
-    said = Received(source="web", wire="pipelines", method="POST", path="/v1/batch", body=body, received_at=now)
     found = []
-    for number, arrived in enumerate(pipeline.read([(1, said)], plan).arrived, start=first):
+    for number, arrived in enumerate(pipeline.read([(1, mapping.request(body, now))], plan).arrived, start=first):
         at = now - luck.randrange(200 * UNITS["d"])
         blank = Person(id=number, created_at=at)
         person = identity.learn(blank, arrived.event, arrived.keys, {}, plan.kept_traits)

@@ -18,6 +18,7 @@ from signalpost import previews
 from signalpost.benchmarks import mapping, segments
 from signalpost.benchmarks import people as segmented
 from signalpost.options import UNITS
+from signalpost.processing import now_ms
 from signalpost.segments import catalog, sql, tables
 
 NAMES = (
@@ -34,7 +35,7 @@ PAST = 365 * UNITS["d"]
 
 def run(*, people: int = 100_000, events: int = 2_000_000, refreshes: int = 5) -> dict[str, Any]:
     """Seconds, and seconds of the processor, of one refresh of all segments over a year of so many events of so many people."""
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     rules = catalog.of(segments.workspace(mapping.workspace("tiktok", "pinterest"))).rules
     statements = {name: sql.select(rule, rules) for name, rule in rules.items()}
     into = previews.opened()
