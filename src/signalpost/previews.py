@@ -27,7 +27,7 @@ from signalpost.purchases import Record
 from signalpost.segments import live, sql, tables
 from signalpost.segments.bands import Bands
 from signalpost.segments.reading import OF_OTHER_EVENTS
-from signalpost.segments.rules import Age, Happened, Rule, Trait
+from signalpost.segments.rules import Age, Band, Happened, Rule, Trait
 from signalpost.state import PLACES
 from signalpost.store import batches, history
 from signalpost.store.database import Connection
@@ -61,6 +61,7 @@ class Wanted(Struct, frozen=True):
     names: tuple[str, ...] | None = None
     paths: frozenset[str] | None = None
     """Of events and of people, as conditions name them."""
+    orders: bool = True
 
     @property
     def bodies(self) -> bool:
@@ -107,6 +108,7 @@ def needs(rule: Rule, rules: Mapping[str, Rule]) -> Wanted:
     """What must be read of the history to answer a rule."""
     names: set[str] = set()
     paths: set[str] = set()
+    banded = False
     for leaf in live.leaves(rule, rules):
         if isinstance(leaf, (Happened, Age)):
             names.add(leaf.event)
@@ -116,7 +118,9 @@ def needs(rule: Rule, rules: Mapping[str, Rule]) -> Wanted:
                 paths |= _paths(leaf.where)
         elif isinstance(leaf, Trait):
             paths |= _paths(leaf.when)
-    return Wanted(tuple(sorted(names)), frozenset(paths))
+        elif isinstance(leaf, Band):
+            banded = True
+    return Wanted(tuple(sorted(names)), frozenset(paths), orders=banded or not paths.isdisjoint(sql.FACTS))
 
 
 def _paths(condition: Any) -> set[str]:
@@ -355,7 +359,7 @@ def load(
             for number, (person, _) in people.items():
                 shelf.put("person_values", person_values(person, heard.get(number, {}), wanted))
         counts = plan.counted_source.get(PURCHASE)
-        for listed in history.orders(connection):
+        for listed in history.orders(connection) if wanted.orders else ():
             for key, buyer, record in listed:
                 owner = joined.became.get(buyer, buyer)
                 if owner in people:

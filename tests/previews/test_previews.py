@@ -17,7 +17,7 @@ from signalpost import previews
 from signalpost.events import Person
 from signalpost.segments import catalog, live, sql, tables
 from signalpost.segments.reading import rule
-from signalpost.segments.rules import Inside, Rule
+from signalpost.segments.rules import Band, Inside, Rule
 from signalpost.store.database import Database
 
 
@@ -85,6 +85,15 @@ def test_a_preview_asks_conditions_and_traits(flow: Flow) -> None:
     assert asked(flow, rule({"trait": {"traits.plan": ["P1", "p2"]}})).inside == 2
     both = {"first": rule({"trait": {"traits.plan": "p1"}})}
     assert asked(flow, Inside(segment="first"), rules=both).inside == 1
+
+
+def test_orders_are_read_for_rules_that_ask_about_them() -> None:
+    """A rule that asks what is computed of orders, or for a band, itself or by a segment, needs them, and no other does."""
+    worth = {"dear": rule({"trait": {"lifetime_value": {"gt": 15}}}), "top": Band(tiers="ltv", index=1)}
+    for asks in (*worth.values(), Inside(segment="dear"), Inside(segment="top")):
+        assert previews.needs(asks, worth).orders
+    assert not previews.needs(rule({"did": "Order Completed", "where": {"order.value": {"gt": 5}}}), worth).orders
+    assert not previews.needs(rule({"trait": {"traits.plan": "p1"}}), worth).orders
 
 
 def test_what_the_journal_no_longer_holds_is_told(flow: Flow) -> None:
