@@ -156,7 +156,7 @@ SEGMENT = "segments: {vip: {did: Order Completed}, lapsed: {did_not: Order Compl
         ("value_tiers: {ltv: {names: [a, b, c], bounds: [2, 2]}}\n", 11, "must rise: `2` is not above the one before it."),
         ("value_tiers: {ltv: {names: [a, b, c], quantiles: [90%, 50%]}}\n", 11, "must rise"),
         ("value_tiers: {ltv: {names: [a, b], quantiles: [100%]}}\n", 11, "Nobody is above 100%"),
-        ("value_tiers: {ltv: {names: [a, a], bounds: [1]}}\n", 11, "a"),
+        ("value_tiers: {ltv: {names: [a, a], bounds: [1]}}\n", 11, "`a` stands twice in `value_tiers.ltv.names`."),
         ("value_tiers: {ltv: {names: [A, b], bounds: [1]}}\n", 11, "The name of a band"),
         ("value_tiers: {LTV: {names: [a, b], bounds: [1]}}\n", 11, "The name of value tiers"),
         ("value_tiers: {ltv: {names: [a, b], quantiles: [50%], every: 0s}}\n", 11, "must be longer than nothing"),

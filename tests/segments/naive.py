@@ -9,7 +9,6 @@ Happening = tuple[int, str, int]
 """(time, event, order value)."""
 
 UNITS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
-LINES = ("did", "did_not", "last", "first", "trait", "in_segment")
 
 
 def holds(raw: Any, history: list[Happening], plan: str, inside: dict[str, Any], now: int) -> bool:
