@@ -57,15 +57,22 @@ _traits = st.sampled_from(
 _splits = st.sampled_from([Split(salt="a", low=0, high=500_000), Split(salt="a", low=400_000, high=live.LOTS)])
 
 leaves: st.SearchStrategy[Rule] = st.one_of(_happened(), _age(), _age(), _traits, _splits)
-rules: st.SearchStrategy[Rule] = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.builds(Not, part=inner),
-        st.builds(All, parts=st.lists(inner, min_size=1, max_size=3).map(tuple)),
-        st.builds(Some, parts=st.lists(inner, min_size=1, max_size=3).map(tuple)),
-    ),
-    max_leaves=4,
-)
+
+
+def put_together(leaf: st.SearchStrategy[Rule]) -> st.SearchStrategy[Rule]:
+    """A few of these rules under `all`, `any` and `not`."""
+    return st.recursive(
+        leaf,
+        lambda inner: st.one_of(
+            st.builds(Not, part=inner),
+            st.builds(All, parts=st.lists(inner, min_size=1, max_size=3).map(tuple)),
+            st.builds(Some, parts=st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        ),
+        max_leaves=4,
+    )
+
+
+rules = put_together(leaves)
 
 ages = st.one_of(
     st.integers(0, 5 * DAY),

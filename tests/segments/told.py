@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 from tests.conditions.test_conditions import NUMBERS, SHARES, WORDS, question
+from tests.segments.rules_at_random import put_together
 
 from signalpost import conditions, orders, previews, purchases
 from signalpost.events import Bought, Event, Person
@@ -220,25 +221,13 @@ leaves: st.SearchStrategy[Rule] = st.one_of(
 )
 
 
-def _rules(leaf: st.SearchStrategy[Rule]) -> st.SearchStrategy[Rule]:
-    return st.recursive(
-        leaf,
-        lambda inner: st.one_of(
-            st.builds(Not, part=inner),
-            st.builds(All, parts=st.lists(inner, min_size=1, max_size=3).map(tuple)),
-            st.builds(Some, parts=st.lists(inner, min_size=1, max_size=3).map(tuple)),
-        ),
-        max_leaves=4,
-    )
-
-
 @st.composite
 def workspaces(draw: st.DrawFn) -> dict[str, Rule]:
     """A few segments, each of which may name the ones before it."""
     rules: dict[str, Rule] = {}
     for name in ("first", "Second one>6h", "third", "last")[: draw(st.integers(1, 4))]:
         named = [st.just(Inside(segment=each)) for each in rules]
-        rules[name] = draw(_rules(st.one_of(leaves, leaves, *named)))
+        rules[name] = draw(put_together(st.one_of(leaves, leaves, *named)))
     return rules
 
 
