@@ -15,7 +15,7 @@ from signalpost import conditions, orders, previews, purchases
 from signalpost.events import Bought, Event, Person
 from signalpost.segments import live
 from signalpost.segments.bands import Bands
-from signalpost.segments.rules import Age, All, Band, Happened, Inside, Not, Rule, Some, Split, Trait
+from signalpost.segments.rules import Age, All, Band, Happened, Inside, Rule, Some, Split, Trait
 
 NOW = 1_780_000_000_000
 HOUR, DAY = 3_600_000, 86_400_000
