@@ -9,8 +9,8 @@ import pytest
 from tests.store.shop import EMAIL, PHONE, RAW, Shop, order, workspace
 
 from signalpost import pipeline
-from signalpost.config import Gate
 from signalpost.delivery import Breaker
+from signalpost.options import Gate
 from signalpost.sources import Received
 from signalpost.store import story
 from signalpost.store.database import Database
