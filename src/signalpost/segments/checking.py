@@ -250,9 +250,7 @@ class _Checking:
                 continue
             if entry.kind != "scalar" or entry.text in {None, "", "none"}:
                 continue
-            try:
-                duration(entry.text or "")
-            except ValueError:
+            if _span(entry) is None:
                 self.notes.at(
                     entry, f"`{entry.path}` must be `none` (left out while inside) or a duration such as `6h`, not `{entry.raw}`."
                 )
