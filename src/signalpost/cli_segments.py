@@ -359,7 +359,7 @@ def _seen_words(seen: Seen, zone: ZoneInfo, now: int) -> str:
 def _masked(name: str, value: Any) -> Any:
     key = name.rpartition(".")[2]
     if name.startswith("person.traits.") or name == "person.tags":
-        return masking.document({key: value}).get(masking.text(key))
+        return masking.document(value, name=key.lower())
     return value
 
 
