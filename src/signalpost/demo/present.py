@@ -85,7 +85,8 @@ async def loaded(now_serving: Serving, stop: asyncio.Event) -> None:
 
 async def settled(now_serving: Serving, stop: asyncio.Event) -> None:
     """Wait until every event has been through the pipeline, nothing waits to be sent, and the platforms have taken every change
-    of an audience; `PATIENCE` at most while nothing moves, since whatever is in trouble may be waited for without end."""
+    of an audience. Whatever is in trouble may be waited for without end: so for events and signals `PATIENCE` at most while
+    nothing moves, and for audiences, which time alone goes on moving, `PATIENCE` in all."""
     before, moved = None, time.monotonic()
     while not stop.is_set() and time.monotonic() - moved < PATIENCE:
         backlog, waiting = left = await now_serving.database.read(
