@@ -32,9 +32,16 @@ def shop(*chosen: Audience, **changes: Any) -> Workspace:
 
 
 def synced(
-    watched: Watched, *, at: int = NOW, size: int | None = 5_000, state: str = "ready", sentence: str = "", **seen: Any
+    watched: Watched,
+    *,
+    at: int = NOW,
+    size: int | None = 5_000,
+    state: str = "ready",
+    sentence: str = "",
+    loaded: bool = True,
+    **seen: Any,
 ) -> None:
-    """Every audience is made and loaded at its platform, which has taken all, and says this of it."""
+    """Every audience is made and, unless not `loaded`, loaded at its platform, which has taken all, and says this of it."""
 
     def work(connection: Connection) -> None:
         for number, *_ in connection.rows("backfill_rows"):  # nothing had happened before there were rules
@@ -46,7 +53,8 @@ def synced(
             connection.run_many("audience_settled", [(each.slot, asked.person, asked.stale) for asked in people])
             keys = [(each.slot, f"email:{asked.person}", asked.person, "there", at) for asked in people]
             connection.run_many("audience_key_set", keys)
-            connection.run("audience_loaded", at, each.slot)
+            if loaded:
+                connection.run("audience_loaded", at, each.slot)
             what = Seen(name="", status="READY", size=size, usable=True, sentence="")
             audiences.seen(connection, each.slot, what, seen.get("used_by"), at)
             connection.run("audience_says", state, sentence, each.slot)
@@ -113,6 +121,17 @@ def test_an_audience_that_is_no_longer_kept(database: Database) -> None:
             f"audience_stopped:{name}" for name in ("recent_buyers at tiktok", "recent_buyers at pinterest", "viewers at tiktok")
         }
         assert all(each.severity == "problem" and "The token has expired." in each.sentence for each in stopped.values())
+
+
+def test_an_audience_that_never_was_kept(database: Database) -> None:
+    """Of one that was never filled nobody is told that ads go on with it."""
+    watched = Watched(database, shop(SUPPRESS))
+    watched.say("web", [order("first")])
+    for loaded, said in ((False, "was never filled, and ads do without it"), (True, "ads go on with what the platform had")):
+        synced(watched, state="stopped", sentence="Name `advertiser`.", loaded=loaded)
+        [each] = [each for each in watch_now(watched, NOW + DAY).values() if each.subject == "recent_buyers at tiktok"]
+        assert said in each.sentence
+        assert each.sentence.endswith("Name `advertiser`.")
 
 
 def test_an_audience_too_small_to_be_used(database: Database) -> None:

@@ -63,16 +63,20 @@ def _suppresses(each: Synced, workspace: Workspace) -> bool:
 
 
 def stopped(figures: Figures, _: Workspace) -> Iterator[Finding]:
-    """Audiences that are no longer kept: ads go on with whoever was in them."""
+    """Audiences that are no longer kept, so that ads go on with whoever was in them, or that never were."""
     for each in figures.audiences:
         if each.state in STOPPED:
+            now = (
+                "cannot be kept: it was never filled, and ads do without it"
+                if each.state == "stopped" and each.loaded_at is None
+                else f"{STOPPED[each.state]}: ads go on with what the platform had"
+            )
             yield from finding(
                 "audience_stopped",
                 _where(each),
                 1,
                 1,
-                f"The audience {_where(each)} {STOPPED[each.state]}: ads go on with what the platform had."
-                f"{f' {each.sentence}' if each.sentence else ''}",
+                f"The audience {_where(each)} {now}.{f' {each.sentence}' if each.sentence else ''}",
                 "Mend what it says; an audience that was deleted or taken away is made anew by `signalpost audiences rebuild`.",
                 severity="problem",
             )
