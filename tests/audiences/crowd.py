@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any
 
 from aiolimiter import AsyncLimiter
+from tests.delivery import shop
 
 from signalpost import normalize
-from signalpost.config import Destination, Source, Workspace
+from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
 from signalpost.destinations.audiences import AudiencePart
 from signalpost.events import Person
@@ -24,50 +25,28 @@ from signalpost.store import batches
 from signalpost.store.database import Connection, Database
 from signalpost.syncing import Syncing
 
-PATIENCE = 20.0
-"""Seconds after which something that must happen has not."""
-
 BUYERS = Audience(segment="buyers", to=("tiktok", "pinterest"), use="suppress")
 LONG_AGO = 60_000
 """How long ago (ms) people are said to have moved, so that nobody waits for company."""
 
 
 def workspace(platforms: Client, *audiences: Audience, **changes: Any) -> Workspace:
-    """A workspace whose two destinations are the emulators; `tiktok` and `pinterest` change a destination's options."""
+    """The shop's workspace with audiences and what they need; `tiktok` and `pinterest` change a destination's options."""
     settings = platforms.settings
-    tiktok: dict[str, Any] = {
-        "type": "tiktok",
-        "settings": {
-            "pixel": settings.tiktok_pixels[0],
-            "access_token": settings.tiktok_events_token,
-            "audience_token": settings.tiktok_token,
-            "advertiser": settings.tiktok_advertiser_id,
-        },
-        "endpoint": platforms.url,
+    tiktok = {
+        "pixel": settings.tiktok_pixels[0],
+        "access_token": settings.tiktok_events_token,
+        "audience_token": settings.tiktok_token,
+        "advertiser": settings.tiktok_advertiser_id,
     }
-    pinterest: dict[str, Any] = {
-        "type": "pinterest",
-        "settings": {
-            "ad_account": settings.pinterest_ad_account_id,
-            "access_token": settings.pinterest_conversion_token,
-            "audience_token": settings.pinterest_token,
-        },
-        "endpoint": platforms.url,
+    pinterest = {
+        "ad_account": settings.pinterest_ad_account_id,
+        "access_token": settings.pinterest_conversion_token,
+        "audience_token": settings.pinterest_token,
     }
-    options: dict[str, Any] = {
-        "workspace": "shop",
-        "environment": "production",
-        "currency": "USD",
-        "order_value": "gross",
-        "country": "US",
-        "sources": {"web": Source(type="pipelines", write_key="web-key")},
-        "destinations": {
-            "tiktok": Destination(**{**tiktok, **changes.pop("tiktok", {})}),
-            "pinterest": Destination(**{**pinterest, **changes.pop("pinterest", {})}),
-        },
-        "audiences": audiences or (BUYERS,),
-    }
-    return Workspace(**{**options, **changes})
+    for name, own in (("tiktok", tiktok), ("pinterest", pinterest)):
+        changes[name] = {"settings": own, **changes.get(name, {})}
+    return shop.workspace(platforms, **{"audiences": audiences or (BUYERS,), **changes})
 
 
 class Crowd:
@@ -224,12 +203,12 @@ async def killed(syncing: Syncing, running: asyncio.Task[None]) -> None:
 
 
 async def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds; it must within `PATIENCE`."""
-    for _ in range(int(PATIENCE / 0.02)):
+    """Wait until something holds; it must within `shop.PATIENCE`."""
+    for _ in range(int(shop.PATIENCE / 0.02)):
         if await asyncio.to_thread(holds):
             return
         await asyncio.sleep(0.02)
-    raise AssertionError(f"not within {PATIENCE:.0f} s: {what}")
+    raise AssertionError(f"not within {shop.PATIENCE:.0f} s: {what}")
 
 
 def rows(database: Database, query: str) -> list[Any]:

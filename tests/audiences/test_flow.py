@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from msgspec.structs import replace
 from tests.delivery.shop import received
 
 from signalpost import sources
@@ -95,7 +96,7 @@ async def test_a_purchase_takes_a_looker_from_the_ads_and_a_wish_takes_them_from
     database: Database, platforms: Client
 ) -> None:
     """Whoever looks is shown ads until they buy; whoever wishes to be forgotten is in no audience any more."""
-    chosen = workspace(platforms, _but(LOOKERS, unless=("buyers",)), BUYERS, segments=SEGMENTS)
+    chosen = workspace(platforms, replace(LOOKERS, unless=("buyers",)), BUYERS, segments=SEGMENTS)
     async with open_shop(database, chosen) as shop:
         await shop.tell(*(message(person, "Product Viewed") for person in range(1, 7)))
         await until(holds(shop, platforms, "lookers", *range(1, 7)), "the lookers are there")
@@ -119,7 +120,7 @@ async def test_a_changed_file_ends_in_what_it_says(database: Database, platforms
         await until(holds(shop, platforms, "buyers", 1, 2), "the buyers are there")
     async with open_shop(database, workspace(platforms, BUYERS, LOOKERS, segments=SEGMENTS)) as shop:
         await until(holds(shop, platforms, "lookers", *range(1, 9)), "the new audience is loaded with those of before")
-    narrower = _but(LOOKERS, unless=("buyers",))
+    narrower = replace(LOOKERS, unless=("buyers",))
     async with open_shop(database, workspace(platforms, BUYERS, narrower, segments=SEGMENTS)) as shop:
         await until(holds(shop, platforms, "lookers", *range(3, 9)), "the buyers are left out")
     async with open_shop(database, plain) as shop:
@@ -129,7 +130,3 @@ async def test_a_changed_file_ends_in_what_it_says(database: Database, platforms
     async with open_shop(database, workspace(platforms, BUYERS, narrower, segments=SEGMENTS)) as shop:
         await until(holds(shop, platforms, "lookers", *range(4, 9)), "put back, it knows who bought meanwhile")
     assert 2 == len(platforms.audiences("tiktok"))
-
-
-def _but(audience: Audience, **changes: Any) -> Audience:
-    return Audience(**{**{name: getattr(audience, name) for name in audience.__struct_fields__}, **changes})

@@ -46,8 +46,7 @@ def moved(person: Person, name: str, segment: str, at: int = NOW, why: str = "Or
         name=name,
         properties={"segment": segment, "since": at, "why": why},
     )
-    declared = {"Segment Entered": "Segment Entered", "Segment Left": "Segment Left"}
-    return Signal(event=event, name=name, platform_event=declared[name], event_id=event.message_id, person=person, order=Order())
+    return Signal(event=event, name=name, platform_event=name, event_id=event.message_id, person=person, order=Order())
 
 
 BUYER = Person(
