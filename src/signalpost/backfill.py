@@ -97,21 +97,21 @@ def _remembering(connection: Connection, plan: Plan, backfill: Backfill) -> Piec
         by_event.setdefault(slot.event, []).append((slot, None if slot.where is None else conditions.compile(slot.where).test))
     traits = frozenset(backfill.traits)
     past = [
-        _Past(number, kind, name, person, min(time, received_at), _origin(number, note))
+        _Past(number, kind, name, person, min(time, received_at), origin(number, note))
         for number, kind, name, person, time, received_at, counts, note in rows
         if person and counts and kind not in RIGHTS and (traits or name in by_event)
     ]
     became = stored.last_known_as(connection, {each.person for each in past})
     people = batches.people(connection, list({became.get(each.person, each.person) for each in past}))
     read = [each for each in past if traits or any(test is not None for _, test in by_event[each.name])]
-    told = _events(connection, {each.origin >> PLACES for each in read})
-    missing = sum(each.origin not in told for each in read)
+    said = told(connection, [each.origin for each in read])
+    missing = sum(each.origin not in said for each in read)
     changed: dict[int, None] = {}
     for each in past:
         person = people.get(became.get(each.person, each.person))
         if person is None or person.suppressed_at or each.id <= person.forgotten:
             continue
-        event = told.get(each.origin)
+        event = said.get(each.origin)
         known = person
         for slot, test in by_event.get(each.name, ()):
             if test is None or (event is not None and test(_subject(each, event, person, plan))):
@@ -133,14 +133,15 @@ def _remembering(connection: Connection, plan: Plan, backfill: Backfill) -> Piec
     )
 
 
-def _origin(number: int, note: str | None) -> int:
+def origin(number: int, note: str | None) -> int:
+    """The event whose request says what this one says: of a derived one, the one that made it."""
     return int(note.removeprefix(DERIVED_FROM)) if note is not None and note.startswith(DERIVED_FROM) else number
 
 
-def _events(connection: Connection, positions: Iterable[int]) -> Mapping[int, Event]:
-    """The events of these requests, by number, of those that the journal still holds."""
+def told(connection: Connection, numbers: Iterable[int]) -> Mapping[int, Event]:
+    """These events as they came in, by number, with those they came with; of requests that the journal still holds."""
     found: dict[int, Event] = {}
-    for position, received in batches.requests(connection, sorted(positions)):
+    for position, received in batches.requests(connection, sorted({number >> PLACES for number in numbers})):
         for place, event in enumerate(sources.read(received).events):
             found[(position << PLACES) + place] = event
     return found

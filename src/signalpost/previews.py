@@ -16,20 +16,18 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from signalpost import conditions, orders, purchases, sources
+from signalpost import backfill, conditions, orders, purchases
 from signalpost.conditions.expressions import asks_of
 from signalpost.errors import SignalpostError
 from signalpost.events import Bought, Claim, Event, Facts, Order, Person
 from signalpost.orderbook import PURCHASE
-from signalpost.pipeline import DERIVED_FROM
 from signalpost.plan import Plan
 from signalpost.purchases import Record
 from signalpost.segments import live, sql, tables
 from signalpost.segments.bands import Bands
 from signalpost.segments.reading import OF_OTHER_EVENTS
 from signalpost.segments.rules import Age, Band, Happened, Rule, Trait
-from signalpost.state import PLACES
-from signalpost.store import batches, history
+from signalpost.store import history
 from signalpost.store.database import Connection
 
 if TYPE_CHECKING:
@@ -314,7 +312,9 @@ def opened(path: str = ":memory:") -> duckdb.DuckDBPyConnection:
     try:
         import duckdb  # noqa: PLC0415  (an optional dependency: only previews and exports need it)
     except ImportError as error:
-        raise SignalpostError("Previews and exports need DuckDB: install it with `pip install 'signalpost[history]'`.") from error
+        raise SignalpostError(
+            "Previews and exports need DuckDB: in the clone, `pip install '.[history]'` installs it."
+        ) from error
     return duckdb.connect(path)
 
 
@@ -398,17 +398,12 @@ def _put_events(
     if not wanted.bodies and asked is not None and not asked:
         shelf.put("events", [plain_row(each, person) for each, person in happened])
         return 0
-    positions = {_origin(each) >> PLACES for each, _ in happened}
-    told = {
-        (position << PLACES) + place: event
-        for position, received in batches.requests(connection, sorted(positions))
-        for place, event in enumerate(sources.read(received).events)
-    }
+    told = backfill.told(connection, [backfill.origin(each.id, each.note) for each, _ in happened])
     missing = 0
     names = None if wanted.names is None else frozenset(wanted.names)
     rows: list[Row] = []
     for each, person in happened:
-        event = told.get(_origin(each))
+        event = told.get(backfill.origin(each.id, each.note))
         if event is None:
             missing += 1
             if each.counts:
@@ -428,13 +423,6 @@ def _put_events(
         shelf.put("event_values", event_values(each.id, looked_at, wanted))
     shelf.put("events", rows)
     return missing
-
-
-def _origin(each: history.Happening) -> int:
-    """The event whose request says what this one says: of a derived one, the one that made it."""
-    if each.note is not None and each.note.startswith(DERIVED_FROM):
-        return int(each.note.removeprefix(DERIVED_FROM))
-    return each.id
 
 
 # ---- asking ------------------------------------------------------------------------------------------------------------------
