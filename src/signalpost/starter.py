@@ -192,6 +192,12 @@ repeats:
 #     team: ${ALERTS_ADDRESS}
 #   quiet: 22:00-07:00
 
+# Who is inside is exact to the second. docs/how-to/write-segments.md tells of the rules, docs/how-to/audiences.md
+# of keeping a segment as an audience on the platforms.
+# segments:
+#   recent_buyers: {did: Order Completed, within: 14d}
+#   open_carts: {all: [{last: Checkout Started, age: 1h..24h}, {did_not: Order Completed, since: Checkout Started}]}
+
 # The measurement plan, written down where everybody finds it.
 # measurement:
 #   primary: Shopify orders
