@@ -56,8 +56,7 @@ def workspace_at(path: Path) -> config.Workspace:
 def on_database(workspace: config.Workspace, work: Callable[[Database], Found]) -> Found | None:
     """Work on the workspace's database; None where it is a file that is not there yet."""
     address = workspace.database
-    embedded = not (address.startswith(("postgresql://", "postgres://")) or "host=" in address)
-    if embedded and not Path(address).expanduser().is_file():
+    if config.in_a_file(address) and not Path(address).expanduser().is_file():
         return None
     database = Database(address)
     try:

@@ -198,9 +198,14 @@ def load(path: Path, environ: Mapping[str, str], catalog: Catalog) -> Workspace:
     workspace, mistakes = check(text, environ, catalog, file=str(path))
     if workspace is None:
         raise ConfigError(tuple(mistake for mistake in mistakes if mistake.severity == "mistake"))
-    if workspace.database.startswith(("postgresql://", "postgres://")):
+    if not in_a_file(workspace.database):
         return workspace
     return msgspec.structs.replace(workspace, database=str(path.resolve().parent / Path(workspace.database).expanduser()))
+
+
+def in_a_file(address: str) -> bool:
+    """Whether an address is that of an embedded database, a file or `:memory:`; else it is a PostgreSQL server's."""
+    return not (address.startswith(("postgresql://", "postgres://")) or "host=" in address)
 
 
 def check(

@@ -18,7 +18,7 @@ from typing import IO, Any
 import uvicorn
 from msgspec import Struct
 
-from signalpost.config import Workspace
+from signalpost.config import Workspace, in_a_file
 from signalpost.errors import SignalpostError
 from signalpost.processing import collect_rarely, now_ms
 from signalpost.store import owner
@@ -72,7 +72,7 @@ def _is_loopback(host: str) -> bool:
 @contextlib.contextmanager
 def only_one(address: str) -> Any:
     """Hold the embedded database for this process; raises `AlreadyRunning` when another one does."""
-    if address.startswith(("postgresql://", "postgres://")) or "host=" in address:
+    if not in_a_file(address):
         yield
         return
     place = Path(address + ".lock")

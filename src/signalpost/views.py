@@ -16,7 +16,7 @@ from signalpost.errors import TransportError
 from signalpost.store import views as kept
 from signalpost.store.database import Database
 from signalpost.store.views import Asked
-from signalpost.transport import Transport
+from signalpost.transport import Transport, talk
 
 
 async def refresh(workspace: Workspace, database: Database, transport: Transport, now: int) -> tuple[Asked, ...]:
@@ -36,15 +36,7 @@ async def refresh(workspace: Workspace, database: Database, transport: Transport
 
 async def hear(view: View, settings: Mapping[str, str], base: str, transport: Transport, now: int) -> Heard:
     """Drive one view: send what it asks for, give it the answers, end with what it heard."""
-    asking = view.ask(settings, base, now)
     try:
-        request = next(asking)
-        while True:
-            request = asking.send(await transport.send(request))
-    except StopIteration as ended:
-        heard: Heard = ended.value
-        return heard
+        return await talk(view.ask(settings, base, now), transport.send)
     except TransportError as error:
         return Heard(state="failed", sentence=str(error))
-    finally:
-        asking.close()

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
+from signalpost.config import in_a_file
 from signalpost.errors import StoreError
 
 Answer = TypeVar("Answer")
@@ -160,9 +161,7 @@ class PostgresConnection:
 
 
 def _connect(address: str, *, read_only: bool = False) -> SqliteConnection | PostgresConnection:
-    if address.startswith(("postgresql://", "postgres://")) or "host=" in address:
-        return PostgresConnection(address, read_only=read_only)
-    return SqliteConnection(address, read_only=read_only)
+    return (SqliteConnection if in_a_file(address) else PostgresConnection)(address, read_only=read_only)
 
 
 def migrate(connection: SqliteConnection | PostgresConnection) -> int:
@@ -225,7 +224,7 @@ class Database:
 
     def __init__(self, address: str, *, readers: int = 3) -> None:
         self.address = address
-        self.embedded = not (address.startswith(("postgresql://", "postgres://")) or "host=" in address)
+        self.embedded = in_a_file(address)
         if self.embedded and address != ":memory:":
             Path(address).expanduser().parent.mkdir(parents=True, exist_ok=True)
         connection = None
