@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import secrets
 import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,15 +19,12 @@ from msgspec import Struct
 from signalpost.config import Workspace, in_a_file
 from signalpost.errors import SignalpostError
 from signalpost.processing import collect_rarely, now_ms
-from signalpost.store import owner
-from signalpost.store.database import Database
+from signalpost.store import accounts, owner
+from signalpost.store.database import Connection, Database
 from signalpost.syncing import Syncing
 from signalpost.watch import Watch
 from signalpost.web import app, intake, tls
 from signalpost.worker import Worker
-
-TOKEN_VARIABLE = "SIGNALPOST_CONSOLE_TOKEN"  # noqa: S105  (the variable's name, not a token)
-
 
 class Serving(Struct, frozen=True, kw_only=True):
     """What is listening, for whoever started it."""
@@ -37,36 +32,13 @@ class Serving(Struct, frozen=True, kw_only=True):
     url: str
     tls_url: str | None
     console: str
-    """The console's address with its token, when the token was made for this start; without it otherwise."""
+    """The console's address; while there is no user, the link that makes the first admin."""
     worker: Worker
     database: Database
 
 
 class AlreadyRunning(SignalpostError):
     """Another process serves this database."""
-
-
-def console_token(host: str, environ: dict[str, str]) -> tuple[str, bool]:
-    """(the console's token, whether it was made now); raises when a public address has none of its own."""
-    token = environ.get(TOKEN_VARIABLE)
-    if token is not None:
-        token = token.strip()  # a file's last line ends with one that nobody types
-        if len(token) < 16:
-            raise SignalpostError(f"{TOKEN_VARIABLE} is too short; use at least 16 characters.")
-        return token, False
-    if not _is_loopback(host):
-        raise SignalpostError(
-            f"Listening on {host} needs a console token: set {TOKEN_VARIABLE} to at least 16 random characters, "
-            "or listen on 127.0.0.1."
-        )
-    return secrets.token_urlsafe(24), True
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @contextlib.contextmanager
@@ -140,7 +112,6 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
     On the way out: intake stops taking, the batch and requests in hand are finished, the rest waits in the database.
     """
     server = workspace.server
-    token, made = console_token(server.host, environ)
     async with contextlib.AsyncExitStack() as ending:  # whatever fails, all that was begun before it ends, the latest first
         ending.enter_context(only_one(workspace.database))
         database = Database(workspace.database)
@@ -160,7 +131,7 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
         ending.push_async_callback(syncing.stop)
         ending.push_async_callback(_ended, asyncio.create_task(syncing.run()))
         front = intake.create(workspace, worker.append, worker.overload)
-        application = app.create(workspace=workspace, database=database, worker=worker, intake=front, token=token)
+        application = app.create(workspace=workspace, database=database, worker=worker, intake=front)
         host = f"[{server.host}]" if ":" in server.host else server.host
         url = f"http://{host}:{listener.getsockname()[1]}"
         servers = [(_uvicorn(application), listener)]
@@ -183,7 +154,7 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
             yield Serving(
                 url=url,
                 tls_url=tls_url,
-                console=f"{url}/?token={token}" if made else f"{url}/",
+                console=await _way_in(database, url),
                 worker=worker,
                 database=database,
             )
@@ -192,6 +163,14 @@ async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path)
             for each, _ in servers:
                 each.should_exit = True
             await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _way_in(database: Database, url: str) -> str:
+    def first(connection: Connection) -> str:
+        return "" if accounts.anybody(connection) else accounts.link(connection, "first", 0, now_ms())
+
+    secret = await database.write(first)
+    return f"{url}/enter/{secret}" if secret else f"{url}/"
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

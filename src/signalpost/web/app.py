@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from signalpost.config import Workspace
 from signalpost.store.database import Database
 from signalpost.web import snippet
-from signalpost.web.console import Console, Running
+from signalpost.web.console import Console
+from signalpost.web.running import Running
 
 INTAKE = ("/v1/", "/api/", "/webhooks/", "/unsubscribe/")
 """Everything under these belongs to the intake, which also answers for the addresses it does not know."""
@@ -53,6 +54,6 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def create(*, workspace: Workspace, database: Database, worker: Running, intake: ASGIApp, token: str) -> Application:
-    """Intake and console of one workspace; `token` opens the console, `worker` says how sending goes."""
-    return Application(intake, Console(workspace=workspace, database=database, worker=worker, token=token))
+def create(*, workspace: Workspace, database: Database, worker: Running, intake: ASGIApp) -> Application:
+    """Intake and console of one workspace; `worker` says how sending goes."""
+    return Application(intake, Console(workspace=workspace, database=database, worker=worker))

@@ -1,0 +1,150 @@
+-- The console: who may do what, what was changed, and sums that are quick to read.
+
+-- People who use the console.
+CREATE TABLE users (
+    id          {serial},
+    email       TEXT NOT NULL UNIQUE,   -- lower case: the name one signs in by
+    name        TEXT NOT NULL,
+    role        TEXT NOT NULL,          -- viewer, operator, admin
+    password    TEXT NOT NULL DEFAULT '',  -- argon2's own notation; '': only by single sign-on or a link
+    subject     TEXT UNIQUE,            -- issuer and subject of single sign-on, once it was used
+    made_at     BIGINT NOT NULL,
+    seen_at     BIGINT NOT NULL DEFAULT 0,
+    removed_at  BIGINT                  -- may not come in any more; the row stays for the audit's sake
+);
+
+-- Browsers that are signed in. Only a hash of the cookie's value is kept, here as in the tables below.
+CREATE TABLE sessions (
+    digest      TEXT PRIMARY KEY,
+    account     BIGINT NOT NULL,        -- a row of users
+    made_at     BIGINT NOT NULL,
+    until       BIGINT NOT NULL,
+    agent       TEXT NOT NULL DEFAULT ''   -- the browser as it named itself, for the list of one's sessions
+) {without_rowid};
+CREATE INDEX sessions_account ON sessions (account);
+
+-- Links that let somebody in once: the first admin, somebody invited, a forgotten password.
+CREATE TABLE links (
+    digest      TEXT PRIMARY KEY,
+    what        TEXT NOT NULL,          -- first (make the first admin), invite, password, enter (straight in, as the demo's)
+    account     BIGINT NOT NULL,        -- a row of users; 0: nobody yet
+    made_at     BIGINT NOT NULL,
+    until       BIGINT NOT NULL,
+    used_at     BIGINT                  -- a link of kind enter stays usable
+) {without_rowid};
+
+-- Keys for programs.
+CREATE TABLE api_keys (
+    id          {serial},
+    digest      TEXT NOT NULL UNIQUE,
+    start       TEXT NOT NULL,          -- its first letters, to tell keys apart
+    name        TEXT NOT NULL,
+    role        TEXT NOT NULL,
+    made_by     TEXT NOT NULL,
+    made_at     BIGINT NOT NULL,
+    used_at     BIGINT,
+    until       BIGINT,                 -- NULL: for ever
+    removed_at  BIGINT
+);
+
+CREATE INDEX audit_at ON audit (at);
+
+-- Every text of the workspace file that was ever in force.
+CREATE TABLE revisions (
+    id          {serial},
+    digest      TEXT NOT NULL,          -- of the text
+    text        TEXT NOT NULL,          -- as in the file: variables by their names, never their values
+    at          BIGINT NOT NULL,
+    who         TEXT NOT NULL,
+    note        TEXT NOT NULL,
+    origin      TEXT NOT NULL           -- start (the file was found so), apply, rollback
+);
+
+-- Changes of the workspace file that are proposed, and what they would do.
+CREATE TABLE proposals (
+    id          {serial},
+    base        TEXT NOT NULL,          -- digest of the text that it changes
+    text        TEXT NOT NULL,
+    at          BIGINT NOT NULL,
+    who         TEXT NOT NULL,
+    note        TEXT NOT NULL,
+    origin      TEXT NOT NULL,          -- editor, segment, setup, rollback, command
+    state       TEXT NOT NULL,          -- draft, comparing, compared, failed, applied, discarded
+    since       BIGINT,                 -- from when events are replayed
+    done        BIGINT NOT NULL DEFAULT 0,
+    total       BIGINT NOT NULL DEFAULT 0,
+    result      {bytes},                -- proposals.Comparison as JSON
+    sentence    TEXT NOT NULL DEFAULT '',  -- why it failed
+    changed_at  BIGINT NOT NULL
+);
+
+-- Links to read-only pages for people without an account.
+CREATE TABLE shares (
+    id          {serial},
+    digest      TEXT NOT NULL UNIQUE,
+    what        TEXT NOT NULL,          -- checklist
+    subject     TEXT NOT NULL,          -- a destination; '' for all
+    made_by     TEXT NOT NULL,
+    made_at     BIGINT NOT NULL,
+    until       BIGINT NOT NULL,
+    seen_at     BIGINT,
+    removed_at  BIGINT
+);
+
+-- Who signed a checklist off, and what it said then.
+CREATE TABLE signoffs (
+    id          {serial},
+    destination TEXT NOT NULL,
+    who         TEXT NOT NULL,
+    note        TEXT NOT NULL,
+    at          BIGINT NOT NULL,
+    checks      {bytes} NOT NULL        -- the checklist as JSON
+);
+CREATE INDEX signoffs_destination ON signoffs (destination, at);
+
+-- Destinations whose signals wait because somebody said so.
+CREATE TABLE pauses (
+    destination TEXT PRIMARY KEY,
+    since       BIGINT NOT NULL,
+    who         TEXT NOT NULL,
+    note        TEXT NOT NULL
+) {without_rowid};
+
+-- rollups summed up by the hour and by the UTC day, once these are over; span is how many ms each row holds.
+CREATE TABLE sums (
+    span         BIGINT NOT NULL,
+    at           BIGINT NOT NULL,       -- epoch ms of its start
+    destination  TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    verdict      TEXT NOT NULL,
+    reason       TEXT NOT NULL,
+    currency     TEXT NOT NULL,
+    signals      BIGINT NOT NULL,
+    value_micros BIGINT NOT NULL,
+    latency_ms   BIGINT NOT NULL,
+    PRIMARY KEY (span, at, destination, name, verdict, reason, currency)
+) {without_rowid};
+
+-- Up to when rollups are summed up.
+CREATE TABLE summed (
+    span         BIGINT PRIMARY KEY,
+    upto         BIGINT NOT NULL
+) {without_rowid};
+
+-- How many people each segment held, as counted now and then; between two counts the moves say it exactly.
+CREATE TABLE segment_sizes (
+    segment     BIGINT NOT NULL,
+    at          BIGINT NOT NULL,
+    people      BIGINT NOT NULL,
+    PRIMARY KEY (segment, at)
+) {without_rowid};
+
+-- Merges that were undone by hand: the two are never joined again by the same identifier.
+CREATE TABLE partings (
+    person      BIGINT NOT NULL,
+    other       BIGINT NOT NULL,
+    key         TEXT NOT NULL,          -- the identifier that joined them
+    at          BIGINT NOT NULL,
+    who         TEXT NOT NULL,
+    PRIMARY KEY (person, other, key)
+) {without_rowid};
