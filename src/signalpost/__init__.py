@@ -15,6 +15,8 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     config         the workspace file, read and checked
     neighbours     the workspace files beside this one, and what test and production must not share
     normalize      one normaliser for every match key, and hashing
+    accounts       who may do what in the console
+    amend          changes of a workspace file's text
     masking        how people's data is shown
     sources        wire bytes -> events, one file per wire
     identity       who an event belongs to; what is remembered of a person
@@ -55,6 +57,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     report         the week on one page for the paid team
     replay         sending again what was refused or never answered
     trial          a test person's cart and purchase to a platform, held against what was promised
+    proposals      a proposed workspace file held against the present one
     previews       a rule asked of history before it is a segment
     starter        a first workspace file
     platforms      strict emulators of the two platforms
@@ -72,6 +75,8 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     cli_segments   its commands about segments
     cli_audiences  its commands about audiences
     cli_lift       its command that compares an audience with people held out
+    cli_accounts   its commands about users of the console
+    cli_changes    its commands that plan and apply a workspace file
     cli_alerts     its command that tries the addresses of alerts
     cli_say        how they all speak
 """

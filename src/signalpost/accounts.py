@@ -1,4 +1,4 @@
-"""Who may do what in the console: roles, passwords, and the secrets that let somebody in. Decisions only; `store.accounts` keeps them.
+"""Who may do what in the console: roles, passwords, and the secrets that let somebody in; `store.accounts` keeps them.
 
 Of every secret (a session's cookie, a link, an API key) only a SHA-256 is kept: each is 256 random bits, so a fast hash is as
 good as a slow one. Passwords are people's, so they go through argon2id.
@@ -75,11 +75,12 @@ def hashed(password: str) -> str:
 
 
 def matches(kept: str, password: str) -> bool:
-    """Whether `password` is the one that `hashed` gave `kept` for; takes as long when `kept` is empty (nobody, or no password)."""
+    """Whether `password` is the one that `hashed` gave `kept` for; as slow when `kept` is empty (nobody, or no password)."""
     try:
-        return _hasher().verify(kept or _nobody(), password) and bool(kept)
+        _hasher().verify(kept or _nobody(), password)
     except (VerificationError, InvalidHashError):
         return False
+    return bool(kept)
 
 
 @cache

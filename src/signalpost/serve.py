@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import os
 import signal
 import socket
 import ssl
@@ -25,6 +24,7 @@ from signalpost.syncing import Syncing
 from signalpost.watch import Watch
 from signalpost.web import app, intake, tls
 from signalpost.worker import Worker
+
 
 class Serving(Struct, frozen=True, kw_only=True):
     """What is listening, for whoever started it."""
@@ -106,7 +106,7 @@ def _uvicorn(application: Any, **extra: Any) -> _Server:
 
 
 @contextlib.asynccontextmanager
-async def serving(workspace: Workspace, *, environ: dict[str, str], state: Path) -> AsyncIterator[Serving]:
+async def serving(workspace: Workspace, *, state: Path) -> AsyncIterator[Serving]:
     """Run everything while the block runs; `state` is the folder for what Signalpost makes itself (a certificate).
 
     On the way out: intake stops taking, the batch and requests in hand are finished, the rest waits in the database.
@@ -185,6 +185,6 @@ async def run(workspace: Workspace, *, state: Path, announce: Callable[[Serving]
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stop.set)
-    async with serving(workspace, environ=dict(os.environ), state=state) as now_serving:
+    async with serving(workspace, state=state) as now_serving:
         announce(now_serving)
         await stop.wait()

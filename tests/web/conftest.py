@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 import threading
 import time
@@ -16,11 +15,15 @@ import pytest
 import uvicorn
 from tests.store.shop import Shop, order, workspace
 
+from signalpost.accounts import hashed
 from signalpost.config import Workspace
 from signalpost.delivery import Breaker
-from signalpost.store.database import Database
+from signalpost.store import accounts
+from signalpost.store.database import Connection, Database
 from signalpost.web import app, intake
 from signalpost.worker import Worker
+
+PASSWORD = "four plain words here"
 
 
 def now_ms() -> int:
@@ -29,17 +32,39 @@ def now_ms() -> int:
 
 
 class Running:
-    """The console at `url`, opened by `token`; `shop` fills its database."""
+    """The console at `url`; `shop` fills its database."""
 
-    def __init__(self, shop: Shop, worker: Worker, application: app.Application, url: str, token: str) -> None:
-        self.shop, self.worker, self.application, self.url, self.token = shop, worker, application, url, token
+    def __init__(self, shop: Shop, worker: Worker, application: app.Application, url: str) -> None:
+        self.shop, self.worker, self.application, self.url = shop, worker, application, url
+
+    def enter(self, role: str = "admin") -> str:
+        """An address that signs a browser in as somebody of this role."""
+        database = self.shop.database
+
+        def link(connection: Connection) -> str:
+            rows = connection.rows("user_by_email", f"{role}@shop.example")
+            number = (
+                rows[0][0]
+                if rows
+                else accounts.add(
+                    connection,
+                    email=f"{role}@shop.example",
+                    name=role.title(),
+                    role=role,
+                    password=hashed(PASSWORD),
+                    now=now_ms(),
+                ).id
+            )
+            return accounts.link(connection, "enter", number, now_ms())
+
+        return f"{self.url}/enter/{database.submit(link).result()}"
 
     @contextmanager
-    def client(self, *, signed_in: bool = False) -> Iterator[httpx.Client]:
-        """An HTTP client that follows no redirects, with the cookie when it shall be signed in."""
+    def client(self, *, signed_in: bool = False, role: str = "admin") -> Iterator[httpx.Client]:
+        """An HTTP client that follows no redirects, with the cookie of somebody of this role when it shall be signed in."""
         with httpx.Client(base_url=self.url, trust_env=False, timeout=10) as client:
             if signed_in:
-                assert client.get("/", params={"token": self.token}).status_code == 303
+                assert client.get(self.enter(role)).status_code == 303
             yield client
 
     def fill(self) -> dict[str, int]:
@@ -87,11 +112,10 @@ def running(path: Path, chosen: Workspace | None = None) -> Iterator[Running]:
     database = Database(str(path / "signalpost.db"))
     shop = Shop(database, chosen or workspace(database.address))
     worker = Worker(database, shop.workspace)
-    token = secrets.token_urlsafe(24)
     front = intake.create(shop.workspace, worker.append, worker.overload)
-    application = app.create(workspace=shop.workspace, database=database, worker=worker, intake=front, token=token)
+    application = app.create(workspace=shop.workspace, database=database, worker=worker, intake=front)
     with served(application) as url:
-        yield Running(shop, worker, application, url, token)
+        yield Running(shop, worker, application, url)
     database.close()
 
 

@@ -29,9 +29,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from signalpost import config
+from signalpost.accounts import ADMIN
 from signalpost.demo import picture, present, summary
 from signalpost.demo.emulators import emulators
 from signalpost.demo.past import lived
@@ -41,6 +43,8 @@ from signalpost.destinations import CATALOG
 from signalpost.processing import now_ms
 from signalpost.samples import traffic
 from signalpost.serve import Serving, serving
+from signalpost.store import accounts
+from signalpost.store.database import Connection
 
 
 async def run(*, once: bool, as_json: bool, port: int, invoices: int | None = None) -> bool:
@@ -59,7 +63,8 @@ async def run(*, once: bool, as_json: bool, port: int, invoices: int | None = No
             first = await lived(workspace, platforms, messages, begun, stop, console)
             if stop.is_set():
                 return not once
-            async with serving(workspace, environ=environ, state=Path(folder)) as now_serving:
+            async with serving(workspace, state=Path(folder)) as starting:
+                now_serving = await _entered(starting)
                 shown = asyncio.create_task(picture.show(console, now_serving, platforms, file, once=once))
                 sent = asyncio.create_task(_sent(now_serving, first, messages, once=once, stop=stop))
                 try:
@@ -80,6 +85,16 @@ async def run(*, once: bool, as_json: bool, port: int, invoices: int | None = No
     else:
         console.print(summary.drawn(told, workspace))
     return bool(told["agree"])
+
+
+async def _entered(starting: Serving) -> Serving:
+    """The same, with an address of the console that signs whoever opens it in as the demo's own admin."""
+
+    def link(connection: Connection) -> str:
+        user = accounts.add(connection, email="demo@example.com", name="Demo", role=ADMIN, password="", now=now_ms())
+        return accounts.link(connection, "enter", user.id, now_ms())
+
+    return replace(starting, console=f"{starting.url}/enter/{await starting.database.write(link)}")
 
 
 async def _sent(

@@ -59,7 +59,12 @@ class Marker(Struct, frozen=True, kw_only=True):
 
 def _coloured(series: Sequence[Series]) -> list[dict[str, Any]]:
     return [
-        {"name": one.name, "values": list(one.values), "colour": one.colour or COLOURS[place % len(COLOURS)], "dashed": one.dashed}
+        {
+            "name": one.name,
+            "values": list(one.values),
+            "colour": one.colour or COLOURS[place % len(COLOURS)],
+            "dashed": one.dashed,
+        }
         for place, one in enumerate(series)
     ]
 
@@ -104,7 +109,9 @@ def over_time(
     )
 
 
-def bars(labels: Sequence[str], series: Sequence[Series], *, alt: str, unit: str = "number", stacked: bool = False, height: int = 260) -> Chart:
+def bars(
+    labels: Sequence[str], series: Sequence[Series], *, alt: str, unit: str = "number", stacked: bool = False, height: int = 260
+) -> Chart:
     """Bars lying on their side, one for each label, the first on top."""
     return Chart(
         kind="lying",
@@ -145,7 +152,9 @@ class Edge(Struct, frozen=True, kw_only=True, omit_defaults=True):
     dashed: bool = False
 
 
-def flow(nodes: Sequence[Node], edges: Sequence[Edge], *, alt: str, heads: Sequence[str] = ("From", "To", "Signals"), height: int = 380) -> Chart:
+def flow(
+    nodes: Sequence[Node], edges: Sequence[Edge], *, alt: str, heads: Sequence[str] = ("From", "To", "Signals"), height: int = 380
+) -> Chart:
     """A Sankey picture."""
     names = {one.id: one.label for one in nodes}
     return Chart(
@@ -157,7 +166,9 @@ def flow(nodes: Sequence[Node], edges: Sequence[Edge], *, alt: str, heads: Seque
     )
 
 
-def graph(nodes: Sequence[Node], edges: Sequence[Edge], *, alt: str, heads: Sequence[str] = ("From", "To", "Why"), height: int = 320) -> Chart:
+def graph(
+    nodes: Sequence[Node], edges: Sequence[Edge], *, alt: str, heads: Sequence[str] = ("From", "To", "Why"), height: int = 320
+) -> Chart:
     """Nodes and what joins them, laid out by forces; an edge's label says why."""
     names = {one.id: one.label for one in nodes}
     return Chart(
@@ -182,9 +193,18 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True):
     link: str = ""
 
 
-def lanes(names: Sequence[str], spans: Sequence[Span], *, alt: str, heads: Sequence[str], rows: Sequence[Sequence[str]], until: int, height: int = 0) -> Chart:
-    """Stretches of time in lanes beneath one another, on one axis of durations that ends at `until` (ms); a span that starts where
-    it ends is a point."""
+def lanes(
+    names: Sequence[str],
+    spans: Sequence[Span],
+    *,
+    alt: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    until: int,
+    height: int = 0,
+) -> Chart:
+    """Stretches of time in lanes beneath one another, on one axis of durations that ends at `until` (ms); a span that
+    starts where it ends is a point."""
     return Chart(
         kind="lanes",
         alt=alt,

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from signalpost import accounts
 from signalpost.accounts import User
 from signalpost.store import accounts as kept
+from signalpost.store.database import Connection
 from signalpost.web.door import address_of, come_again, local_path
 from signalpost.web.routing import ANYONE, act, part
 from signalpost.web.visit import Visit
@@ -64,8 +65,11 @@ async def link(visit: Visit) -> Response:
     secret = visit.request.path_params["secret"]
     found = await visit.read(lambda connection: kept.linked(connection, secret, visit.now))
     if found is None:
-        raise HTTPException(404, "This link was used already, or is too old. Ask an admin for a new one; at a first start, restart "
-                                 "`signalpost serve`: it prints a new one.")
+        raise HTTPException(
+            404,
+            "This link was used already, or is too old. Ask an admin for a new one; at a first start, restart "
+            "`signalpost serve`: it prints a new one.",
+        )
     what, account = found
     if what == "enter":
         user = await visit.read(lambda connection: kept.by_id(connection, account))
@@ -90,7 +94,7 @@ async def linked(visit: Visit) -> Response:
     return await _enter(visit, user, "/")
 
 
-def _first(connection: kept.Connection, *, secret: str, name: str, email: str, hashed: str, now: int) -> User | None:
+def _first(connection: Connection, *, secret: str, name: str, email: str, hashed: str, now: int) -> User | None:
     found = kept.linked(connection, secret, now)
     if found is None or found[0] != "first" or not kept.use(connection, secret, now):
         return None

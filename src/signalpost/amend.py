@@ -1,0 +1,66 @@
+"""Changes of a workspace file's text that leave everything else in it as it was written: comments, order, quotes, `${NAME}`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+GONE = object()
+"""A value that takes its key away."""
+
+
+class Change(Struct, frozen=True):
+    """Put `value` (plain data; `GONE` takes it away) at a path of keys and list places; what is missing on the way is made.
+
+    A place of a list may be `"+"`: the value is added at its end.
+    """
+
+    path: Sequence[str | int]
+    value: Any
+
+
+def amended(text: str, changes: Iterable[Change]) -> str:
+    """The text with these changes; raises ValueError when the text or a path does not hold what the path says."""
+    yaml = _yaml()
+    root = yaml.load(text) or CommentedMap()
+    for change in changes:
+        _put(root, list(change.path), change.value)
+    made = io.StringIO()
+    yaml.dump(root, made)
+    return made.getvalue()
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="rt")
+    yaml.preserve_quotes = True
+    yaml.width = 4_096  # never break a line that was whole
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def _put(at: Any, path: list[str | int], value: Any) -> None:
+    key, rest = path[0], path[1:]
+    if isinstance(at, CommentedSeq):
+        if key == "+":
+            at.append(CommentedMap() if rest else value)
+            key = len(at) - 1
+        if not isinstance(key, int) or not 0 <= key < len(at):
+            raise ValueError(f"There is no place {key} in this list.")
+    elif not isinstance(at, CommentedMap):
+        raise ValueError(f"{key} cannot stand within a single value.")
+    if rest:
+        if isinstance(at, CommentedMap) and at.get(key) is None:
+            at[key] = CommentedSeq() if rest[0] == "+" else CommentedMap()
+        _put(at[key], rest, value)
+    elif value is GONE:
+        if isinstance(at, CommentedMap):
+            at.pop(key, None)
+        else:
+            del at[key]
+    else:
+        at[key] = value
