@@ -54,7 +54,6 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     charts         charts as SVG, drawn on the server
     web            intake, console
     serve          all of it with one command
-    report         the week on one page for the paid team
     replay         sending again what was refused or never answered
     trial          a test person's cart and purchase to a platform, held against what was promised
     proposals      a proposed workspace file held against the present one

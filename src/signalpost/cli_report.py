@@ -10,11 +10,12 @@ import msgspec
 import typer
 from rich.text import Text
 
-from signalpost import alerts, config, report
+from signalpost import alerts, config
 from signalpost.cli_say import AsJson, File, Misuse, say, say_json, workspace_at
 from signalpost.processing import now_ms
 from signalpost.store import report as figures
 from signalpost.store.database import Database
+from signalpost.web import report
 
 
 def with_its_week(arguments: list[str]) -> list[str]:

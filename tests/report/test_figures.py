@@ -14,14 +14,14 @@ from tests.laws import flow
 from tests.laws.histories import histories
 from tests.report import weeks
 
-from signalpost import clocks, coverage, purchases, report
+from signalpost import clocks, coverage, purchases
 from signalpost.delivery import CLOSED, Fate
 from signalpost.events import Verdict
 from signalpost.options import Gate
 from signalpost.store import outbox
 from signalpost.store import report as figures
 from signalpost.store.database import Connection, Database
-from signalpost.web import words
+from signalpost.web import report, words
 
 NOW = flow.NOW + flow.HOUR
 CHOSEN = flow.workspace(

@@ -9,9 +9,8 @@ from playwright.sync_api import Browser, Page
 from tests.report import weeks
 from tests.web import test_browser
 
-from signalpost import report
 from signalpost.store.database import Database
-from signalpost.web import words
+from signalpost.web import report, words
 
 pytestmark = test_browser.pytestmark
 browser, page = test_browser.browser, test_browser.page

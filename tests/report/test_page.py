@@ -16,9 +16,9 @@ import pytest
 from tests.alerts.conftest import MailServer, Webhook
 from tests.report import weeks
 
-from signalpost import charts, purchases, report
+from signalpost import charts, purchases
 from signalpost.store.database import Database
-from signalpost.web import words
+from signalpost.web import report, words
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "col", "source"}
 LOADS = {"script", "link", "img", "iframe", "object", "embed", "video", "audio", "source", "base", "form", "image", "use"}

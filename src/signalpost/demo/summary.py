@@ -14,13 +14,14 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from signalpost import findings, report, watch
+from signalpost import findings, watch
 from signalpost.config import Workspace
 from signalpost.demo import found, people
 from signalpost.demo.picture import VERDICT_STYLE, sentences
 from signalpost.processing import now_ms
 from signalpost.serve import Serving
 from signalpost.store.database import Connection
+from signalpost.web import report
 
 TRIES = 50
 """How often audiences are held against the platforms: time goes on moving people while that is done."""
