@@ -24,7 +24,6 @@ from signalpost.samples import traffic
 COMMAND = [sys.executable, "-m", "signalpost"]
 PATIENCE = 40.0
 """Seconds after which something that must happen has not."""
-TOKEN = "a-console-token-of-24-chars"
 KEY = ("web-key", "")
 
 WORKSPACE = """\
@@ -189,7 +188,7 @@ def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
 
 
 def test_serve_says_where_it_is_to_a_person(place: Place) -> None:
-    """Intake, console with its token, and store are printed; Ctrl-C ends it with 0."""
+    """Intake, the link that makes the first admin, and store are printed; Ctrl-C ends it with 0."""
     place.write(server="{port: 0, tls_port: 0}")
     process = place.start("serve")
     try:
@@ -203,7 +202,7 @@ def test_serve_says_where_it_is_to_a_person(place: Place) -> None:
     assert told[0] == "Signalpost serves shop (production)."
     assert told[1].startswith("  intake   http://127.0.0.1:")
     assert " and https://127.0.0.1:" in told[1]
-    assert "/?token=" in told[2]
+    assert "/enter/" in told[2]
     assert "signalpost.db" in told[3]
     assert "Ctrl-C" in told[4]
     assert (0, "") == (process.returncode, rest)
@@ -211,7 +210,7 @@ def test_serve_says_where_it_is_to_a_person(place: Place) -> None:
 
 
 def test_serve_answers_and_keeps_its_console_closed(place: Place) -> None:
-    """`/healthz` answers anybody; the console answers the token that was printed, once exchanged, and nobody without it."""
+    """`/healthz` answers anybody; the printed link makes the first admin, once; the console answers nobody else."""
     with place.served() as told:
         assert {"url", "tls_url", "console"} == set(told)
         assert told["tls_url"] is None
@@ -224,11 +223,15 @@ def test_serve_answers_and_keeps_its_console_closed(place: Place) -> None:
             for page in ("/index.json", "/signals.json", "/live"):
                 assert stranger.get(told["url"] + page).status_code == 401
         with httpx.Client(trust_env=False, timeout=20, follow_redirects=True) as operator:
-            opened = operator.get(told["console"])
-            assert opened.status_code == 200
+            first = {"name": "Ada", "email": "ada@shop.example", "password": "four plain words here"}
+            opened = operator.post(told["console"], data=first)
+            assert (opened.status_code, str(opened.url)) == (200, told["url"] + "/")
             assert "tiktok" in opened.text
-            assert "token=" not in str(opened.url), "the token must not stay in the address"
-            assert operator.get(told["url"] + "/").text.count("tiktok")
+        with httpx.Client(trust_env=False, timeout=20) as late:
+            assert late.get(told["console"]).status_code == 404
+            assert late.post(told["console"], data=first).status_code == 404
+    with place.served() as told:
+        assert told["console"] == told["url"] + "/", "who is known signs in"
 
 
 def test_a_stop_loses_nothing(place: Place) -> None:
@@ -275,13 +278,29 @@ def test_a_missing_secret_is_a_sentence(place: Place) -> None:
     assert place.platforms.settings.pinterest_token not in done.stderr
 
 
-def test_a_public_address_needs_a_token_of_its_own(place: Place) -> None:
-    """Off loopback the console's token is never made up: without a good one `serve` does not start; it is not printed."""
-    place.write(server='{host: "0.0.0.0", port: 0}')
-    assert "SIGNALPOST_CONSOLE_TOKEN" in one_line(place.run("serve"), 1)
-    assert "too short" in one_line(place.run("serve", SIGNALPOST_CONSOLE_TOKEN="short"), 1)
-    with place.served(SIGNALPOST_CONSOLE_TOKEN=TOKEN) as told:
-        assert TOKEN not in json.dumps(told)
+@pytest.mark.parametrize(
+    ("server", "warned"),
+    [
+        ('{host: "0.0.0.0", port: 0}', True),
+        ('{host: "0.0.0.0", port: 0, public_url: "http://shop.example"}', True),
+        ('{host: "0.0.0.0", port: 0, public_url: "https://shop.example"}', False),
+        ('{host: "127.0.0.1", port: 0}', False),
+    ],
+)
+def test_an_open_address_without_tls_is_warned_of(place: Place, server: str, warned: bool) -> None:
+    """Off loopback passwords travel openly unless a proxy does TLS, as an https `public_url` says: one line on standard error."""
+    place.write(server=server)
+    process = place.start("serve", "--json")
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+    assert ("https://shop.example/enter/" in told["console"]) == ("https" in server)
+    assert ("Passwords of the console travel openly" in errors) == warned
 
 
 def test_no_workspace_file_is_a_sentence(place: Place) -> None:
@@ -428,7 +447,7 @@ def test_the_live_demo_stops_cleanly(place: Place) -> None:
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     assert "Console" in told
-    assert "/?token=" in told
+    assert "/enter/" in told
     assert [] == [child for child in children if Path(f"/proc/{child}").exists()]
     assert [] == list(place.folder.glob("signalpost-demo-*")), "the demo leaves nothing behind"
 

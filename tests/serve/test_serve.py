@@ -1,4 +1,4 @@
-"""What `serve` decides before anything listens: who may open the console, and who may have the database."""
+"""What `serve` decides before anything listens: who may have the database, and how the first admin comes in."""
 
 from __future__ import annotations
 
@@ -11,40 +11,6 @@ import pytest
 from signalpost import serve
 from signalpost.config import Server, Source, Workspace
 from signalpost.errors import SignalpostError
-
-OWN = "sixteen-letters!"
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_on_loopback_a_token_is_made(host: str) -> None:
-    """Nobody else can come: a new token at each start, long enough that nobody guesses it."""
-    first, made = serve.console_token(host, {})
-    second, _ = serve.console_token(host, {})
-    assert made
-    assert len(first) >= 32
-    assert first != second
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "shop.example", "localhost.example", ""])
-def test_elsewhere_a_token_is_asked_for(host: str) -> None:
-    """An address that others can reach, or a name that may be one, needs a token of the operator's own."""
-    with pytest.raises(SignalpostError, match="SIGNALPOST_CONSOLE_TOKEN"):
-        serve.console_token(host, {})
-    assert serve.console_token(host, {serve.TOKEN_VARIABLE: OWN}) == (OWN, False)
-
-
-@pytest.mark.parametrize("token", ["", "fifteen-letters", " " * 40])
-def test_a_token_that_guards_nothing_is_refused(token: str) -> None:
-    """Too short, or of blanks: a sentence that does not repeat it."""
-    with pytest.raises(SignalpostError, match="SIGNALPOST_CONSOLE_TOKEN") as refused:
-        serve.console_token("127.0.0.1", {serve.TOKEN_VARIABLE: token})
-    assert not token.strip() or token not in str(refused.value)
-
-
-def test_the_end_of_line_of_a_file_is_no_part_of_the_token() -> None:
-    """Secrets often come out of files whose last line ends with one."""
-    assert serve.console_token("127.0.0.1", {serve.TOKEN_VARIABLE: OWN + "\n"}) == (OWN, False)
-
 
 def test_one_process_holds_an_embedded_database(tmp_path: Path) -> None:
     """While one holds it another is refused with a sentence; afterwards it is free."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.store.shop import order
-from tests.web.conftest import Running, now_ms
+from tests.web.conftest import PASSWORD, Running, now_ms
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -60,7 +60,7 @@ def keep(page: Page, name: str) -> None:
 
 def test_a_morning_from_the_printed_address_to_why(console: Running, page: Page) -> None:
     """From the address in the terminal to live figures, to a reason, to one signal's whole story, without a script failing."""
-    page.goto(f"{console.url}/?token={console.token}")
+    page.goto(console.enter())
     expect(page).to_have_url(f"{console.url}/")
     expect(page.get_by_role("heading", name="Nothing has arrived yet")).to_be_visible()
     keep(page, "empty")
@@ -98,24 +98,27 @@ def test_a_morning_from_the_printed_address_to_why(console: Running, page: Page)
 def test_search_by_keyboard_alone(console: Running, page: Page) -> None:
     """The search takes an order id and Enter; the first Tab on a page offers to skip to the content."""
     console.fill()
-    page.goto(f"{console.url}/?token={console.token}&live=off")
+    page.goto(console.enter())
+    page.goto(f"{console.url}/?live=off")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
-    page.get_by_label("Find a message id or an order id").fill("A-refused")
+    page.get_by_label("Find an order, a message or a person").fill("A-refused")
     page.keyboard.press("Enter")
     expect(page.locator("#to-tiktok")).to_contain_text("It was refused.")
 
 
 def test_the_login_page(console: Running, page: Page) -> None:
-    """Without the token there is a form; a wrong one is said to be wrong; the right one leads to the page asked for."""
+    """Nobody known sees a form; a wrong password is said to be wrong; the right one leads to the page asked for."""
     console.fill()
     page.goto(f"{console.url}/signals?verdict=refused")
-    page.get_by_label("Console token").fill(console.token)
+    console.enter("operator")  # makes the user
+    page.get_by_label("E-mail address").fill("operator@shop.example")
+    page.get_by_label("Password").fill(PASSWORD)
     keep(page, "login")
     page.get_by_role("button", name="Log in").click()
     expect(page).to_have_url(f"{console.url}/signals?verdict=refused")
     expect(page.locator(".what a")).to_have_count(1)
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_label("Console token")).to_be_visible()
+    expect(page.get_by_label("E-mail address")).to_be_visible()

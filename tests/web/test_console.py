@@ -1,4 +1,4 @@
-"""The console over real HTTP: nobody in without the token, nobody's data out, and every page with its data."""
+"""The console over real HTTP: nobody's data out, and every page with its data."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.routing import Mount, Route
 from tests.store.shop import RAW, order, workspace
 from tests.web.conftest import Running, now_ms, running
 
-from signalpost.web import intake
+from signalpost.web import intake, pages
 from signalpost.web.app import is_intake
-from signalpost.web.console import Pulse
-from signalpost.web.sessions import HEADERS, is_open, local_path
+from signalpost.web.door import HEADERS
+from signalpost.web.pages.health import Pulse
 
 PAGES = ("/", "/signals", "/signals?verdict=withheld&reason=duplicate_order", "/find?q=A-accepted", "/find?q=nothing")
 
@@ -25,121 +24,6 @@ PAGES = ("/", "/signals", "/signals?verdict=withheld&reason=duplicate_order", "/
 def twin(page: str) -> str:
     path, _, query = page.partition("?")
     return ("/index" if path == "/" else path) + ".json" + (f"?{query}" if query else "")
-
-
-def paths(console: Running) -> list[str]:
-    """Every path of the console, with an event's number where one is wanted."""
-    found = []
-    for route in console.application.console.routes:
-        if isinstance(route, Route):
-            found.append(route.path.replace("{event:int}", "65536"))
-        else:
-            assert isinstance(route, Mount)
-            found.append(f"{route.path}/console.css")
-    return found
-
-
-def test_every_route_asks_for_the_token(console: Running) -> None:
-    """Walking the route table without a token shows the login, the style and the health, and nothing else."""
-    console.fill()
-    walked = paths(console)
-    assert len(walked) >= 12
-    with console.client() as client:
-        for path in walked:
-            for method in ("GET", "POST", "HEAD"):
-                answer = client.request(method, path)
-                if is_open(path):
-                    continue
-                assert answer.status_code in {303, 401}, (method, path)
-                assert answer.headers.get("location", "/login").startswith("/login"), path
-                assert "A-accepted" not in answer.text
-        assert {path for path in walked if is_open(path)} == {"/login", "/healthz", "/static/console.css"}
-        assert client.get("/nothing/here").status_code == 303
-
-
-def test_the_token_in_the_address_is_taken_once_and_removed(console: Running) -> None:
-    """The printed address gives a cookie that scripts and other sites cannot use, and goes on without the token."""
-    with console.client() as client:
-        answer = client.get("/signals", params={"token": console.token, "verdict": "refused"})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/signals?verdict=refused")
-        cookie = answer.headers["set-cookie"].lower()
-        assert "httponly" in cookie
-        assert "samesite=strict" in cookie
-        assert console.token.lower() not in cookie
-        assert client.get("/signals").status_code == 200
-
-
-@pytest.mark.parametrize("wrong", ["", "x", "ü" * 30, "a" * 5000])
-def test_a_wrong_token_opens_nothing(console: Running, wrong: str) -> None:
-    """In the address, in the form, as a bearer or as a cookie: what is not the token opens nothing."""
-    with console.client() as client:
-        assert client.get("/", params={"token": wrong}).headers["location"] == "/login?wrong=1"
-        assert client.post("/login", data={"token": wrong}).status_code == 401
-        bearer = [(b"authorization", b"Bearer x" + wrong.encode())]
-        assert client.get("/index.json", headers=bearer).status_code == 401
-        name = console.application.console.sessions.cookie
-        for value in (wrong, f"9999999999.{wrong}", "9999999999.", "."):
-            answer = client.get("/", headers=[(b"cookie", b"%s=%s" % (name.encode(), value.encode()))])
-            assert answer.status_code == 303, value
-
-
-def test_a_cookie_ends(console: Running) -> None:
-    """A cookie is good until the time it was signed for, and not a moment longer; another token's is worth nothing."""
-    sessions = console.application.console.sessions
-    value = sessions.issued(1_000)
-    until = int(value.split(".", maxsplit=1)[0])
-    assert sessions.valid(value, until - 1)
-    assert not sessions.valid(value, until)
-    assert not type(sessions)("another token altogether").valid(value, until - 1)
-
-
-def test_the_form_logs_in_and_goes_on_to_where_one_wanted(console: Running) -> None:
-    """The login form leads to the page that was asked for, and logging out closes it again."""
-    with console.client() as client:
-        asked = client.get("/signals?verdict=refused").headers["location"]
-        answer = client.post(asked, data={"token": console.token}, headers={"origin": console.url})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/signals?verdict=refused")
-        assert client.get("/").status_code == 200
-        assert client.post("/logout").headers["location"] == "/login"
-        assert client.get("/").status_code == 303
-
-
-def test_a_form_of_another_site_is_not_read(console: Running) -> None:
-    """A login sent by another site's page is refused even with the right token."""
-    with console.client() as client:
-        answer = client.post("/login", data={"token": console.token}, headers={"origin": "https://evil.example"})
-        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
-
-
-@pytest.mark.parametrize(
-    "wanted", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:1", "/a\nb", "", "x"]
-)
-def test_the_login_leads_to_no_other_site(wanted: str) -> None:
-    """Where the login goes on to is a path of the console, whatever the address says."""
-    assert local_path(wanted) == "/"
-
-
-def test_guessing_is_slowed_down(console: Running) -> None:
-    """After ten wrong tokens within a minute even the right one has to wait; a session that is open stays open."""
-    with console.client(signed_in=True) as inside, console.client() as client:
-        for _ in range(10):
-            assert client.post("/login", data={"token": "wrong"}).status_code == 401
-        answer = client.post("/login", data={"token": console.token})
-        assert answer.status_code == 429
-        assert 0 < int(answer.headers["retry-after"]) <= 61
-        assert client.get("/", params={"token": console.token}).status_code == 429
-        assert client.get("/index.json", headers={"authorization": f"Bearer {console.token}"}).status_code == 429
-        assert inside.get("/").status_code == 200
-
-
-def test_programs_send_a_bearer_token_for_the_data_only(console: Running) -> None:
-    """`Authorization: Bearer` opens every `.json` page and no other."""
-    numbers = console.fill()
-    headers = {"authorization": f"Bearer {console.token}"}
-    with console.client() as client:
-        for page in (*PAGES, f"/signals/{numbers['accepted']}"):
-            assert client.get(twin(page), headers=headers).status_code == 200, page
-            assert client.get(page, headers=headers).status_code == 303, page
 
 
 def test_every_page_has_its_data(console: Running) -> None:
@@ -171,7 +55,7 @@ def test_no_page_shows_anybodys_data(console: Running) -> None:
             for address in (page, twin(page)):
                 answer = client.get(address, follow_redirects=True)
                 text = answer.text.lower()
-                for raw in (*RAW, console.token):
+                for raw in RAW:
                     assert raw.lower() not in text, (address, raw)
 
 
@@ -267,14 +151,14 @@ def test_intake_is_not_behind_the_console(console: Running) -> None:
         sample = re.sub(r"\(\?:([a-z_]+)[^)]*\)", r"\1", endpoint.pattern.pattern).replace("[^/]+", "x").replace("/?", "")
         sample = sample.replace("(", "").replace(")", "").replace("\\", "")
         assert is_intake(sample), sample
-    assert not any(is_intake(path) for path in paths(console))
+    assert not any(is_intake(way.path) for way in pages.WAYS)
     with console.client() as client:
         assert client.post("/v1/track", json={}).status_code == 401
         assert client.get("/v1/nothing").status_code in {404, 405}
 
 
 def test_health_is_for_anyone_and_tells_nothing_else(console: Running) -> None:
-    """The health check needs no token and holds no figure; it fails when the store does."""
+    """The health check needs no account and holds no figure; it fails when the store does."""
     console.fill()
     with console.client() as client:
         answer = client.get("/healthz")
