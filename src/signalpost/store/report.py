@@ -247,6 +247,12 @@ def stopped(connection: Connection, since: int, until: int, workspace: Workspace
     return sorted(made, key=lambda each: (-each.value, -each.signals, each.reason, each.destination))
 
 
+def caught_by(connection: Connection, step: int, since: int, until: int) -> dict[tuple[int, str], int]:
+    """(moment a step begins, reason) -> signals withheld because they were told already."""
+    rows = connection.rows("report_caught_by", step, since, until, list(DUPLICATES))
+    return {(int(at), reason): int(signals) for at, reason, signals in rows}
+
+
 class Clock(Struct, frozen=True, kw_only=True):
     """How long something took, ms."""
 
@@ -587,6 +593,11 @@ def orders_between(connection: Connection, since: int, until: int, workspace: Wo
 def orders_latest(connection: Connection, most: int, workspace: Workspace) -> list[Ordered]:
     """The orders last heard of, newest first."""
     return _ordered(connection, connection.rows("report_orders_latest", most), workspace)
+
+
+def orders_before(connection: Connection, event: int, most: int, workspace: Workspace) -> list[Ordered]:
+    """Orders first heard of before an event (its number; 0: the newest), newest first."""
+    return _ordered(connection, connection.rows("report_orders_before", event or (1 << 62), most), workspace)
 
 
 def orders_of(connection: Connection, number: int, workspace: Workspace) -> list[Ordered]:

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-COLOURS = ("a", "b", "c", "d", "e", "f")
-"""The style sheet's colours for series (`--series-a` ...); a seventh begins again."""
+COLOURS = ("a", "b", "c", "d", "e", "f", "g", "h")
+"""The style sheet's colours for series (`--series-a` ...); a ninth begins again."""
 
 
 class Table(Struct, frozen=True):
@@ -55,6 +55,7 @@ class Marker(Struct, frozen=True, kw_only=True):
 
     at: int
     label: str
+    """A letter or a few: lines may stand close together, so what happened is told beside the chart."""
 
 
 def _coloured(series: Sequence[Series]) -> list[dict[str, Any]]:

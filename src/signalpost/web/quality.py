@@ -5,7 +5,6 @@ Every read is bounded: counters of the window, the newest orders, the open findi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -158,16 +157,6 @@ def drawn(facts: Quality, workspace: Workspace, zone: ZoneInfo) -> dict[str, Mar
             span=(0, 100),
         )
     return found
-
-
-def told_alike(sent: Sequence[report.Sent]) -> list[tuple[str, report.Sent]]:
-    """What platforms were told of an order, in a line each: those of which the same is to be said share one."""
-    lines: dict[tuple[object, ...], tuple[list[str], report.Sent]] = {}
-    for each in sent:
-        doubled = each.pixel.sentence if each.pixel.verdict == "will_double_count" else ""
-        said = (each.verdict, each.sentence, str(each.value), each.currency, doubled)
-        lines.setdefault(said, ([], each))[0].append(each.platform)
-    return [(", ".join(platforms), each) for platforms, each in lines.values()]
 
 
 def colours_of(workspace: Workspace) -> dict[str, str]:

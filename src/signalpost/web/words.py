@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from signalpost.iso import minor_units
+from signalpost.store.report import Sent
 from signalpost.store.story import Mark
 
 TELLING = frozenset({"withheld", "refused", "unknown", "warned"})
@@ -57,6 +58,8 @@ def took(milliseconds: int | None) -> str:
     """A duration as people say it: `240 ms`, `1.2 s`, `3 min`, `5 h`, `2 days`."""
     if milliseconds is None:
         return "–"
+    if milliseconds < 0:
+        return f"−{took(-milliseconds)}"
     seconds = milliseconds / 1000
     if seconds < 1:
         return f"{milliseconds} ms"
@@ -148,6 +151,16 @@ def alike(marks: Sequence[Mark]) -> list[tuple[str, Mark]]:
     return [(", ".join(platforms), mark) for platforms, mark in lines.values()]
 
 
+def told_alike(sent: Sequence[Sent]) -> list[tuple[str, Sent]]:
+    """What platforms were told of an order, in a line each: those of which the same is to be said share one."""
+    lines: dict[tuple[object, ...], tuple[list[str], Sent]] = {}
+    for each in sent:
+        doubled = each.pixel.sentence if each.pixel.verdict == "will_double_count" else ""
+        said = (each.verdict, each.sentence, str(each.value), each.currency, doubled)
+        lines.setdefault(said, ([], each))[0].append(each.platform)
+    return [(", ".join(platforms), each) for platforms, each in lines.values()]
+
+
 def percentile(values: list[int], part: float) -> int | None:
     """The nearest-rank percentile; None of nothing."""
     if not values:
@@ -173,6 +186,7 @@ def environment(place: ZoneInfo) -> Environment:
         prose=prose,
         percent=percent,
         amounts=amounts,
+        told_alike=told_alike,
     )
     made.globals.update(money=money, total=total, share=share)
     return made

@@ -4,7 +4,7 @@
 const style = () => getComputedStyle(document.documentElement);
 const token = (name) => style().getPropertyValue(`--${name}`).trim();
 const VERDICTS = { warned: "warned-fill", withheld: "withheld-fill" };
-const colour = (name) => token(/^[a-f]$/.test(name) ? `series-${name}` : VERDICTS[name] ?? name) || token("series-a");
+const colour = (name) => token(/^[a-h]$/.test(name) ? `series-${name}` : VERDICTS[name] ?? name) || token("series-a");
 const phone = () => matchMedia("(max-width: 640px)").matches;
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -40,12 +40,12 @@ function timed(facts) {
     yAxis: { ...axis(), type: "value", axisLine: { show: false }, max: facts.most ?? undefined, axisLabel: { ...text(), formatter: (value) => say(value, facts.unit, true) } },
     series: facts.series.map((each, place) => ({
       name: each.name, type: facts.kind === "bars" ? "bar" : "line", data: each.values, stack: facts.stacked ? "all" : undefined,
-      showSymbol: each.values.length < 3, symbolSize: 5, barMaxWidth: 34, itemStyle: { color: colour(each.colour) },
+      showSymbol: each.values.length < 80, symbolSize: (value, { dataIndex: at }) => (each.values[at - 1] == null && each.values[at + 1] == null ? 6 : 0), barMaxWidth: 34, itemStyle: { color: colour(each.colour) },
       areaStyle: facts.stacked && facts.kind !== "bars" ? { opacity: 0.35 } : undefined,
       lineStyle: { color: colour(each.colour), width: 2, type: each.dashed ? "dashed" : "solid" },
       markLine: place || !facts.markers?.length ? undefined : {
         symbol: "none", silent: false, lineStyle: { color: token("line-strong"), type: "dotted" },
-        label: { ...text(), formatter: (mark) => mark.name, overflow: "truncate", width: phone() ? 60 : 140 },
+        label: { ...text(), formatter: (mark) => mark.name },
         data: facts.markers.map((mark) => ({ xAxis: nearest(mark.at), name: mark.label })),
       },
     })),
