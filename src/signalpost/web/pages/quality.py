@@ -190,7 +190,7 @@ class Values(Struct, frozen=True, kw_only=True):
 
 
 SHOWN: dict[str, tuple[str, Callable[[report.Ordered], bool]]] = {
-    "all": ("All", lambda order: True),
+    "all": ("All", lambda _: True),
     "disagreeing": ("Sources disagree", lambda order: bool(order.disagreement)),
     "returned": ("Money went back", lambda order: bool(order.returned or order.cancelled_at)),
     "unsent": (
