@@ -6,7 +6,7 @@ dedupe window has passed. The event id stays the one decided at intake.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -24,6 +24,9 @@ from signalpost.store.database import Connection
 
 MOST = 10_000
 """Signals of one replay; run it again for more."""
+
+TOGETHER = 500
+"""Signals taken up in one transaction: a running server writes in between."""
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -43,6 +46,8 @@ class Candidate(Struct, frozen=True, kw_only=True):
     first_attempt_at: int | None
     """Since when it may be at the platform (epoch ms), where a repeat must still be recognised; None where it need not be."""
     risk: Literal["none", "merges", "may count twice", "too old", "request gone"]
+    value: Decimal | None = None
+    currency: str | None = None
 
 
 RISKS = {
@@ -69,7 +74,8 @@ def candidates(
         position
         for (position,) in connection.rows("journal_held", sorted({row[0] >> pipeline.PLACES for row in rows}))
     }  # fmt: skip
-    for event, verdict, code, sentence, platform_event, event_id, decided_at, request, time, name in reversed(rows):
+    for row in reversed(rows):
+        event, verdict, code, sentence, platform_event, event_id, decided_at, request, time, name, value, currency = row
         risk: Literal["none", "merges", "may count twice", "too old", "request gone"] = "none"
         if event >> pipeline.PLACES not in held:
             risk = "request gone"
@@ -90,9 +96,21 @@ def candidates(
                 request=request,
                 first_attempt_at=decided_at if risk == "merges" else None,
                 risk=risk,
+                value=None if value is None else Decimal(value),
+                currency=currency,
             )
         )
     return found
+
+
+def safe(found: Sequence[Candidate], *, risky: bool = False) -> list[Candidate]:
+    """Those of them that a replay takes up: with `risky` also those that the platform might count twice."""
+    return [each for each in found if risky or each.risk in {"none", "merges"}]
+
+
+def portions(chosen: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+    """What is taken up in one transaction each."""
+    return (chosen[start : start + TOGETHER] for start in range(0, len(chosen), TOGETHER))
 
 
 def take_up(connection: Connection, plan: pipeline.Plan, route: pipeline.Route, chosen: Sequence[Candidate], *, now: int) -> int:

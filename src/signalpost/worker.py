@@ -25,7 +25,7 @@ from signalpost.errors import StoreError, TransportError
 from signalpost.processing import AUDIENCES, BATCH, Apart, Processing, now_ms, plan_of
 from signalpost.sources import Reading, Received
 from signalpost.state import Decision
-from signalpost.store import batches, outbox, upkeep
+from signalpost.store import batches, outbox, pauses, upkeep
 from signalpost.store.database import Connection, Database
 from signalpost.transport import Transport
 
@@ -43,6 +43,9 @@ LOOK_MS = 2_000
 FRESH_LIMIT = 10 * BATCH
 """Events behind which the pipeline may be for a request's reading to be kept; the rest it reads again from the journal."""
 
+PAUSES_SECONDS = 1
+"""How often it is looked which destinations are paused."""
+
 RECOUNT_SECONDS = 5
 """How often the count of waiting events is taken from the database."""
 
@@ -55,7 +58,7 @@ def _backlog(connection: Connection) -> int:
 
 
 def _close_breaker(destination: str, connection: Connection) -> None:
-    connection.run("breaker_clear", destination)
+    outbox.wake(connection, destination, now_ms())
 
 
 class Dispatcher:
@@ -77,6 +80,8 @@ class Dispatcher:
         self.transport = Transport(connections=chosen.connections, timeout=timeout)
         self.pace = AsyncLimiter(max(1.0, self.platform.limits.requests_per_second), 1.0)
         self.breaker: Breaker = delivery.CLOSED
+        self.paused = False
+        """Whether somebody said that its signals shall wait (`store.pauses`)."""
         self.latencies: deque[int] = deque(maxlen=5_000)
         """Intake to accepted, ms, of the latest accepted signals."""
         self._ready: deque[Leased] = deque()
@@ -89,7 +94,7 @@ class Dispatcher:
 
     def keeps_up(self) -> bool:
         """Whether signals may be handed over directly: nothing waits in the outbox before them and sending works."""
-        return not self._behind and not self.breaker.failures and len(self._ready) < HAND_LIMIT
+        return not self._behind and not self.paused and not self.breaker.failures and len(self._ready) < HAND_LIMIT
 
     def take(self, signals: Iterable[Leased]) -> None:
         """Signals that a commit has just leased to us."""
@@ -101,6 +106,13 @@ class Dispatcher:
         self._behind = True
         self._look_at = 0
         self._wake.set()
+
+    def pause(self, paused: bool) -> None:
+        """Whether signals shall wait from now on: what is in flight is finished, what is in hand goes back to the outbox."""
+        if paused != self.paused:
+            self.paused = paused
+            self.look()
+            log.info("destination paused" if paused else "destination resumed", destination=self.route.name)
 
     # ---- life --------------------------------------------------------------------------------------------------------------
 
@@ -125,8 +137,13 @@ class Dispatcher:
 
     async def _turn(self) -> None:
         resting = self.breaker.failures > 0
-        if self._ready and resting:
+        if self._ready and (resting or self.paused):
             await self._give_back()
+        if self.paused:
+            self._wake.clear()
+            if not self._ready:  # none was handed over meanwhile
+                await self._wake.wait()
+            return
         if self.breaker.until > (now := now_ms()):
             await asyncio.sleep((self.breaker.until - now) / 1000)
             return
@@ -318,9 +335,10 @@ class Worker:
             await self.database.write(lambda connection: connection.run("outbox_release_all"))
         for dispatcher in self.dispatchers:
             await self.database.write(partial(_close_breaker, dispatcher.route.name))
+        await self._look_at_pauses()
         self.backlog = await self.database.read(_backlog)
         self._pipeline = asyncio.create_task(self._processing.run())
-        loops = (*(dispatcher.run() for dispatcher in self.dispatchers), self._prune(), self._recount())
+        loops = (*(dispatcher.run() for dispatcher in self.dispatchers), self._prune(), self._recount(), self._obey())
         self._tasks = [self._pipeline, *(asyncio.create_task(loop) for loop in loops)]
 
     async def stop(self, seconds: float = 10.0) -> None:
@@ -365,6 +383,18 @@ class Worker:
                 if signals:
                     handed.append((dispatcher, signals))
         return handed
+
+    async def _look_at_pauses(self) -> None:
+        paused = await self.database.read(pauses.paused)
+        for dispatcher in self.dispatchers:
+            dispatcher.pause(dispatcher.route.name in paused)
+
+    async def _obey(self) -> None:
+        """Follow who pauses and resumes destinations, in whatever process."""
+        while True:
+            await asyncio.sleep(PAUSES_SECONDS)
+            with contextlib.suppress(StoreError):  # what was known last goes on; the lease asks by itself
+                await self._look_at_pauses()
 
     async def _recount(self) -> None:
         """Set the running count of what waits for the pipeline right: a request set aside or a child that died is never told."""

@@ -161,4 +161,10 @@ def settle(connection: Connection, sent: Sent, fates: Sequence[Fate], breaker: B
     if breaker.failures:
         connection.run("breaker_set", destination, breaker.since, breaker.until, breaker.failures, breaker.sentence)
     else:
-        connection.run("breaker_clear", destination)
+        wake(connection, destination, now)
+
+
+def wake(connection: Connection, destination: str, now: int) -> None:
+    """A destination does not rest any more; that it did is remembered."""
+    connection.run("rest_add", now, destination)
+    connection.run("breaker_clear", destination)

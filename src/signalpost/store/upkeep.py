@@ -32,6 +32,7 @@ def prune(connection: Connection, retention: Retention, now: int, step: int = ST
         connection.run("wanted_forget", now, person)
     gone += connection.run("prune_moves", now - retention.ledger * DAY)
     gone += connection.run("prune_requests", now - retention.ledger * DAY, step)
+    gone += connection.run("prune_rests", now - retention.ledger * DAY)
     for counters in ("prune_rollups", "prune_notices", "prune_clocks", "prune_coverage", "prune_tallies"):
         gone += connection.run(counters, now - retention.ledger * DAY)
     return gone + len(events) + len(people)

@@ -126,9 +126,10 @@ SELECT platform_event, platform_id, value, currency, verdict FROM ledger
 WHERE destination = ? AND verdict IN ('accepted', 'warned') ORDER BY event
 
 -- name: ledger_find (what replay may take up again, newest first: verdicts, events since, reason where '' is any)
-SELECT l.event, l.verdict, l.reason, l.sentence, l.platform_event, l.platform_id, l.decided_at, l.request, e.time, e.name
+SELECT l.event, l.verdict, l.reason, l.sentence, l.platform_event, l.platform_id, l.decided_at, l.request, e.time, e.name,
+       l.value, l.currency
 FROM ledger l JOIN events e ON e.id = l.event
-WHERE l.destination = ? AND l.verdict {in_texts} AND e.time >= ? AND (CAST(? AS TEXT) = '' OR l.reason = ?)
+WHERE l.destination = ? AND l.verdict IN ('refused', 'unknown') AND l.verdict {in_texts} AND e.time >= ? AND (CAST(? AS TEXT) = '' OR l.reason = ?)
 ORDER BY l.event DESC LIMIT ?
 
 -- name: trace_add
@@ -148,10 +149,11 @@ INSERT INTO outbox (id, destination, priority, event, person, name, event_time, 
                     first_attempt_at, value_micros, currency, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
--- name: outbox_due
+-- name: outbox_due (nothing of a paused destination)
 SELECT id, event, priority, name, event_time, received_at, attempts, first_attempt_at, value_micros, currency, body, person
 FROM outbox
-WHERE destination = ? AND leased_until <= ? AND due_at <= ? ORDER BY priority, id LIMIT ? {skip_locked}
+WHERE destination = ? AND leased_until <= ? AND due_at <= ? AND destination NOT IN (SELECT p.destination FROM pauses p)
+ORDER BY priority, id LIMIT ? {skip_locked}
 
 -- name: outbox_lease
 UPDATE outbox SET leased_until = ?, attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, ?) WHERE id = ?
@@ -206,6 +208,13 @@ ON CONFLICT (destination) DO UPDATE SET until = excluded.until, failures = exclu
 
 -- name: breaker_clear
 DELETE FROM breakers WHERE destination = ?
+
+-- name: rest_add (the present rest, ending now)
+INSERT INTO rests (destination, since, until, failures, sentence)
+SELECT destination, since, ?, failures, sentence FROM breakers WHERE destination = ? ON CONFLICT DO NOTHING
+
+-- name: prune_rests
+DELETE FROM rests WHERE until < ?
 
 -- name: breakers
 SELECT destination, since, until, failures, sentence FROM breakers ORDER BY destination

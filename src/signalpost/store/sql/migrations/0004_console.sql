@@ -148,3 +148,50 @@ CREATE TABLE partings (
     who         TEXT NOT NULL,
     PRIMARY KEY (person, other, key)
 ) {without_rowid};
+
+
+-- What each platform said when it was last asked whether it knows the account.
+CREATE TABLE account_answers (
+    destination TEXT PRIMARY KEY,
+    good        BIGINT NOT NULL,
+    sentence    TEXT NOT NULL,
+    at          BIGINT NOT NULL
+) {without_rowid};
+
+-- The latest send-test of each destination, whole.
+CREATE TABLE trials (
+    destination TEXT PRIMARY KEY,
+    at          BIGINT NOT NULL,
+    who         TEXT NOT NULL,
+    result      {bytes} NOT NULL        -- trial.Trial as JSON
+) {without_rowid};
+
+-- The checklists as they were last gone through: one row, number 1.
+CREATE TABLE checkups (
+    id          {id},
+    at          BIGINT NOT NULL,
+    result      {bytes} NOT NULL        -- doctor.Checkup as JSON
+);
+
+-- When a destination rested and why; the present rest is in breakers.
+CREATE TABLE rests (
+    destination TEXT NOT NULL,
+    since       BIGINT NOT NULL,
+    until       BIGINT NOT NULL,
+    failures    BIGINT NOT NULL,
+    sentence    TEXT NOT NULL,
+    PRIMARY KEY (destination, since)
+) {without_rowid};
+
+-- What may be sent again, and the latest requests of a destination, without reading all the rest.
+CREATE INDEX ledger_dead ON ledger (destination, event) WHERE verdict IN ('refused', 'unknown');
+CREATE INDEX requests_destination ON requests (destination, id);
+
+-- What people wrote about a finding: who looks after it, what was found out.
+CREATE TABLE finding_notes (
+    finding     BIGINT NOT NULL,
+    at          BIGINT NOT NULL,
+    who         TEXT NOT NULL,
+    note        TEXT NOT NULL,
+    PRIMARY KEY (finding, at)
+) {without_rowid};
