@@ -23,7 +23,7 @@ from signalpost.destinations import CATALOG
 from signalpost.findings import Finding
 from signalpost.processing import now_ms
 from signalpost.store import findings as kept
-from signalpost.store import rollouts
+from signalpost.store import rollouts, sizes
 from signalpost.store.database import Connection, Database
 from signalpost.store.findings import Kept, Usual
 from signalpost.transport import Transport
@@ -35,6 +35,9 @@ EVERY_MS = 30_000
 
 USUAL_MS = 600_000
 """How long what is usual is taken to be so: a week's counters and eight weeks of match keys cost more than all the rest."""
+
+COUNTING = 100
+"""Counting people takes at most this part of the time (a hundredth): a small shop's figures are fresh, a large one's not dear."""
 
 VIEWS_MS = 3_600_000
 """How often the platforms are asked what they received."""
@@ -64,6 +67,7 @@ class Watch:
         self._usual: Usual | None = None
         self._usual_at = 0
         self._views_at = 0
+        self._count_at = 0
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -71,6 +75,7 @@ class Watch:
         while True:
             await self._try("rollouts", self._advance)
             await self._try("value tiers", lambda: valuing.once(self.database, self.workspace, self.now()))
+            await self._try("sizes", self._count)
             await self._try("findings", self._look)
             await self._try("alerts", lambda: self.messenger.tell(self.database, self.now()))
             if self.now() - self._views_at >= VIEWS_MS:
@@ -101,6 +106,14 @@ class Watch:
             self._usual_at = now
         found = await self.database.read(partial(look, workspace=workspace, now=now, known=self._usual))
         await self.database.write(lambda connection: kept.reconcile(connection, found, now))
+
+    async def _count(self) -> None:
+        began = self.now()
+        if began < self._count_at:
+            return
+        counted = await self.database.read(partial(sizes.count, workspace=self.workspace, now=began))
+        await self.database.write(lambda connection: sizes.keep(connection, counted))
+        self._count_at = began + max(EVERY_MS, COUNTING * (self.now() - began))
 
     async def _hourly(self) -> None:
         now, workspace = self.now(), self.workspace

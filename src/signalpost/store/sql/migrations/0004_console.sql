@@ -131,12 +131,23 @@ CREATE TABLE summed (
     upto         BIGINT NOT NULL
 ) {without_rowid};
 
--- How many people each segment held, as counted now and then; between two counts the moves say it exactly.
+-- How many people each segment held at the beginning of each hour; since the last of them the moves say it exactly.
 CREATE TABLE segment_sizes (
     segment     BIGINT NOT NULL,
-    at          BIGINT NOT NULL,
-    people      BIGINT NOT NULL,
+    at          BIGINT NOT NULL,        -- epoch ms of the hour's beginning
+    people      BIGINT NOT NULL,        -- inside at that moment
+    entered     BIGINT NOT NULL,        -- in the hour that begins then
+    gone        BIGINT NOT NULL,
     PRIMARY KEY (segment, at)
+) {without_rowid};
+
+-- What is costly to count, as counted last.
+CREATE TABLE counted (
+    what        TEXT NOT NULL,          -- people (all of them), audience, forecast (of a segment)
+    subject     BIGINT NOT NULL,        -- its number; 0 where there is only one
+    at          BIGINT NOT NULL,
+    facts       {bytes} NOT NULL,       -- JSON, as in store/sizes.py
+    PRIMARY KEY (what, subject)
 ) {without_rowid};
 
 -- Merges that were undone by hand: the two are never joined again by the same identifier.
