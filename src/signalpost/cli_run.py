@@ -29,10 +29,6 @@ from signalpost.store.database import Database
 
 Found = TypeVar("Found")
 
-
-TOGETHER = 500
-"""Signals that a replay takes up in one transaction: a running server writes in between."""
-
 DAY = 86_400_000
 
 # serve
@@ -59,7 +55,7 @@ def serve(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
             )
         sys.stdout.flush()
 
-    asyncio.run(room.run(workspace, state=file.resolve().parent, announce=announce))
+    asyncio.run(room.run(workspace, environ=os.environ, state=file.resolve().parent, file=file, announce=announce))
 
 
 # demo
@@ -164,12 +160,11 @@ def replay_signals(
                 connection, route, verdicts=verdicts, reason=reason, since=earliest, now=now_ms()
             )
         )
-        chosen = [each for each in found if risky or each.risk in {"none", "merges"}]
+        chosen = replay.safe(found, risky=risky)
         if not yes or not chosen:
             return found, 0, 0, route
         taken = 0
-        for start in range(0, len(chosen), TOGETHER):
-            part = chosen[start : start + TOGETHER]
+        for part in replay.portions(chosen):
             taken += database.submit(partial(replay.take_up, plan=plan, route=route, chosen=part, now=now_ms())).result()
         able = sum(each.risk not in {"too old", "request gone"} for each in chosen)
         return found, taken, able - taken, route

@@ -8,7 +8,8 @@ import fcntl
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +19,7 @@ from msgspec import Struct
 from signalpost.config import Workspace, in_a_file
 from signalpost.errors import SignalpostError
 from signalpost.processing import collect_rarely, now_ms
-from signalpost.store import accounts, owner
+from signalpost.store import accounts, owner, revisions
 from signalpost.store.database import Connection, Database
 from signalpost.syncing import Syncing
 from signalpost.watch import Watch
@@ -106,9 +107,12 @@ def _uvicorn(application: Any, **extra: Any) -> _Server:
 
 
 @contextlib.asynccontextmanager
-async def serving(workspace: Workspace, *, state: Path) -> AsyncIterator[Serving]:
+async def serving(
+    workspace: Workspace, *, environ: Mapping[str, str], state: Path, file: Path | None = None
+) -> AsyncIterator[Serving]:
     """Run everything while the block runs; `state` is the folder for what Signalpost makes itself (a certificate).
 
+    `file` is the workspace file that `workspace` was read from with `environ`; without it the set-up cannot be changed here.
     On the way out: intake stops taking, the batch and requests in hand are finished, the rest waits in the database.
     """
     server = workspace.server
@@ -117,6 +121,10 @@ async def serving(workspace: Workspace, *, state: Path) -> AsyncIterator[Serving
         database = Database(workspace.database)
         ending.push_async_callback(asyncio.to_thread, database.close)
         await database.write(lambda one: owner.claim(one, workspace.workspace, workspace.environment, now_ms()))
+        text = None if file is None else await asyncio.to_thread(_found, file)
+        if text is not None:
+            note = "found at start"
+            await database.write(partial(revisions.keep, text=text, who="file", note=note, origin="start", now=now_ms()))
         listener = ending.enter_context(contextlib.closing(_listener(server.host, server.port)))
         secure = None
         if server.tls_port is not None:
@@ -131,7 +139,9 @@ async def serving(workspace: Workspace, *, state: Path) -> AsyncIterator[Serving
         ending.push_async_callback(syncing.stop)
         ending.push_async_callback(_ended, asyncio.create_task(syncing.run()))
         front = intake.create(workspace, worker.append, worker.overload)
-        application = app.create(workspace=workspace, database=database, worker=worker, intake=front)
+        application = app.create(
+            workspace=workspace, database=database, worker=worker, intake=front, file=file, text=text, environ=environ
+        )
         host = f"[{server.host}]" if ":" in server.host else server.host
         url = f"http://{host}:{listener.getsockname()[1]}"
         servers = [(_uvicorn(application), listener)]
@@ -165,6 +175,10 @@ async def serving(workspace: Workspace, *, state: Path) -> AsyncIterator[Serving
             await asyncio.gather(*running, return_exceptions=True)
 
 
+def _found(file: Path) -> str:
+    return file.read_bytes().decode("utf-8-sig")
+
+
 async def _way_in(database: Database, url: str) -> str:
     def first(connection: Connection) -> str:
         return "" if accounts.anybody(connection) else accounts.link(connection, "first", 0, now_ms())
@@ -178,13 +192,15 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def run(workspace: Workspace, *, state: Path, announce: Callable[[Serving], None]) -> None:
-    """Serve until the process is asked to stop (SIGINT, SIGTERM)."""
+async def run(
+    workspace: Workspace, *, environ: Mapping[str, str], state: Path, file: Path, announce: Callable[[Serving], None]
+) -> None:
+    """Serve the workspace of `file` until the process is asked to stop (SIGINT, SIGTERM)."""
     collect_rarely()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(each, stop.set)
-    async with serving(workspace, state=state) as now_serving:
+    async with serving(workspace, environ=environ, state=state, file=file) as now_serving:
         announce(now_serving)
         await stop.wait()

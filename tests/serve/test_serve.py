@@ -63,9 +63,9 @@ async def test_what_could_not_start_leaves_nothing_running(tmp_path: Path) -> No
         )
 
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SignalpostError, match="Address already in use"):
-        async with serve.serving(workspace(taken.getsockname()[1]), state=tmp_path):
+        async with serve.serving(workspace(taken.getsockname()[1]), environ={}, state=tmp_path):
             raise AssertionError("it listens")
     assert {asyncio.current_task()} == asyncio.all_tasks()
     assert [] == [thread.name for thread in threading.enumerate() if thread.name.startswith("store-")]
-    async with serve.serving(workspace(0), state=tmp_path) as running:
+    async with serve.serving(workspace(0), environ={}, state=tmp_path) as running:
         assert running.url.startswith("http://127.0.0.1:")

@@ -63,7 +63,7 @@ async def run(*, once: bool, as_json: bool, port: int, invoices: int | None = No
             first = await lived(workspace, platforms, messages, begun, stop, console)
             if stop.is_set():
                 return not once
-            async with serving(workspace, state=Path(folder)) as starting:
+            async with serving(workspace, environ=environ, state=Path(folder), file=file) as starting:
                 now_serving = await _entered(starting)
                 shown = asyncio.create_task(picture.show(console, now_serving, platforms, file, once=once))
                 sent = asyncio.create_task(_sent(now_serving, first, messages, once=once, stop=stop))

@@ -5,6 +5,9 @@ Intake is the hot path and passes nothing but one check of its path on the way.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from signalpost.config import Workspace
@@ -54,6 +57,16 @@ async def _live(receive: Receive, send: Send) -> None:
             return
 
 
-def create(*, workspace: Workspace, database: Database, worker: Running, intake: ASGIApp) -> Application:
-    """Intake and console of one workspace; `worker` says how sending goes."""
-    return Application(intake, Console(workspace=workspace, database=database, worker=worker))
+def create(
+    *,
+    workspace: Workspace,
+    database: Database,
+    worker: Running,
+    intake: ASGIApp,
+    file: Path | None = None,
+    text: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Application:
+    """Intake and console of one workspace; `worker` says how sending goes, the rest is as in `Console`."""
+    console = Console(workspace=workspace, database=database, worker=worker, file=file, text=text, environ=environ)
+    return Application(intake, console)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
@@ -46,8 +46,21 @@ HERE = Path(__file__).parent
 class Console:
     """The pages of one workspace on one database, with the running worker's facts."""
 
-    def __init__(self, *, workspace: Workspace, database: Database, worker: Running) -> None:
+    def __init__(
+        self,
+        *,
+        workspace: Workspace,
+        database: Database,
+        worker: Running,
+        file: Path | None = None,
+        text: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`file` is the workspace file and `text` what stood in it when it came into force; None when served without one.
+        `environ` has the variables that it names.
+        """
         self.workspace, self.database, self.worker = workspace, database, worker
+        self.file, self._text, self.environ = file, text, environ or {}
         # Browsers send a host's cookies to each of its ports, so two consoles on one machine need two names.
         named = f"{workspace.workspace} {workspace.environment} {workspace.shown_database}"
         self.cookie = "signalpost-" + hashlib.sha256(named.encode()).hexdigest()[:8]
@@ -72,6 +85,10 @@ class Console:
     def stop(self) -> None:
         """Let go of everybody who watches, so that the server can end."""
         self.watchers.stop()
+
+    def file_text(self) -> str | None:
+        """The text of the workspace file in force, variables by their names; None when served without a file."""
+        return self._text
 
     async def read(self, work: Callable[[Connection], Answer]) -> Answer:
         """Reading work on the console's own threads."""
