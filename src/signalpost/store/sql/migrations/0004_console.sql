@@ -69,7 +69,7 @@ CREATE TABLE proposals (
     who         TEXT NOT NULL,
     note        TEXT NOT NULL,
     origin      TEXT NOT NULL,          -- editor, segment, setup, rollback, command
-    state       TEXT NOT NULL,          -- draft, comparing, compared, failed, applied, discarded
+    state       TEXT NOT NULL,          -- draft, comparing, compared, failed, wanted (to be applied), applying, applied, discarded
     since       BIGINT,                 -- from when events are replayed
     done        BIGINT NOT NULL DEFAULT 0,
     total       BIGINT NOT NULL DEFAULT 0,
@@ -77,6 +77,17 @@ CREATE TABLE proposals (
     sentence    TEXT NOT NULL DEFAULT '',  -- why it failed
     changed_at  BIGINT NOT NULL
 );
+
+CREATE INDEX proposals_state ON proposals (state);
+
+-- Who applied or discarded a proposal, and the revision that came of it.
+CREATE TABLE decided (
+    proposal    BIGINT PRIMARY KEY,
+    who         TEXT NOT NULL,
+    at          BIGINT NOT NULL,
+    revision    BIGINT                  -- NULL: not in force, or not yet
+) {without_rowid};
+CREATE INDEX decided_revision ON decided (revision);
 
 -- Links to read-only pages for people without an account.
 CREATE TABLE shares (
@@ -120,7 +131,8 @@ CREATE TABLE sums (
     reason       TEXT NOT NULL,
     currency     TEXT NOT NULL,
     signals      BIGINT NOT NULL,
-    value_micros BIGINT NOT NULL,
+    units        BIGINT NOT NULL,       -- the value in two parts, so that no sum of minutes is too large to be exact:
+    millionths   BIGINT NOT NULL,       -- units of the currency, and millionths of it
     latency_ms   BIGINT NOT NULL,
     PRIMARY KEY (span, at, destination, name, verdict, reason, currency)
 ) {without_rowid};
@@ -150,15 +162,14 @@ CREATE TABLE counted (
     PRIMARY KEY (what, subject)
 ) {without_rowid};
 
--- Merges that were undone by hand: the two are never joined again by the same identifier.
-CREATE TABLE partings (
-    person      BIGINT NOT NULL,
-    other       BIGINT NOT NULL,
-    key         TEXT NOT NULL,          -- the identifier that joined them
-    at          BIGINT NOT NULL,
-    who         TEXT NOT NULL,
-    PRIMARY KEY (person, other, key)
-) {without_rowid};
+-- The winner's record before the merge, so that the merge can be undone: then joined is 2. NULL: from before this version.
+ALTER TABLE merges ADD COLUMN kept {bytes};
+
+-- What somebody did, newest first.
+CREATE INDEX events_person ON events (person, id) WHERE person <> 0;
+
+-- What a platform found fault with, newest first: few among many verdicts.
+CREATE INDEX ledger_troubled ON ledger (verdict, event) WHERE verdict IN ('warned', 'refused', 'unknown');
 
 
 -- What each platform said when it was last asked whether it knows the account.
@@ -205,4 +216,39 @@ CREATE TABLE finding_notes (
     who         TEXT NOT NULL,
     note        TEXT NOT NULL,
     PRIMARY KEY (finding, at)
+) {without_rowid};
+
+-- coverage and clocks of hours that are over, condensed: how many signals had each key (coverage.KEYS), one histogram as JSON.
+CREATE TABLE coverage_hours (
+    hour         BIGINT NOT NULL,
+    destination  TEXT NOT NULL,
+    source       TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    signals      BIGINT NOT NULL,
+    k0 BIGINT NOT NULL,
+    k1 BIGINT NOT NULL,
+    k2 BIGINT NOT NULL,
+    k3 BIGINT NOT NULL,
+    k4 BIGINT NOT NULL,
+    k5 BIGINT NOT NULL,
+    k6 BIGINT NOT NULL,
+    k7 BIGINT NOT NULL,
+    k8 BIGINT NOT NULL,
+    k9 BIGINT NOT NULL,
+    k10 BIGINT NOT NULL,
+    k11 BIGINT NOT NULL,
+    k12 BIGINT NOT NULL,
+    k13 BIGINT NOT NULL,
+    k14 BIGINT NOT NULL,
+    k15 BIGINT NOT NULL,
+    k16 BIGINT NOT NULL,
+    k17 BIGINT NOT NULL,
+    PRIMARY KEY (hour, destination, source, name)
+) {without_rowid};
+CREATE TABLE clock_hours (
+    hour         BIGINT NOT NULL,
+    clock        TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    histogram    TEXT NOT NULL,
+    PRIMARY KEY (hour, clock, name)
 ) {without_rowid};
