@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from signalpost import doctor as checklist
 from signalpost import watch as watching
 from signalpost.cli_say import AsJson, File, look_at, nothing_yet, on_database, say, say_json, workspace_at
 from signalpost.config import Workspace
-from signalpost.doctor import Checked, Evidence, State
+from signalpost.doctor import Checked, Evidence, State, keeping
 from signalpost.findings import DAY, span
 from signalpost.findings import money as money_text
 from signalpost.processing import now_ms
@@ -46,7 +47,9 @@ def doctor(
     workspace, now = workspace_at(file), now_ms()
     evidence = look_at(workspace, lambda connection: checklist.gather(connection, workspace, now)) or checklist.nothing(now)
     if ask:
-        evidence = replace(evidence, answers=asyncio.run(checklist.ask(workspace, now)))
+        heard = asyncio.run(checklist.ask(workspace, now))
+        evidence = replace(evidence, answers=evidence.answers | heard)
+        on_database(workspace, lambda database: database.submit(partial(keeping.keep_answers, answers=heard)).result())
     checked = checklist.examine(workspace, evidence)
     counts = {state: sum(each.state == state for each in checked) for state in checklist.STATES}
     if as_json:

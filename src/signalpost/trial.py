@@ -21,6 +21,7 @@ from signalpost import gates, pipeline
 from signalpost.config import Destination, Workspace
 from signalpost.destinations import contract, readers
 from signalpost.errors import SignalpostError, TransportError
+from signalpost.findings import listed
 from signalpost.pipeline import Previewed, Route
 from signalpost.sources import Received
 from signalpost.store.database import Connection
@@ -33,6 +34,7 @@ DUPLICATES = {"duplicate_order", "other_source", "repeat"}
 """The reasons with which an order that is told again may stay here."""
 
 CART, PURCHASE = "Product Added", "Order Completed"
+SPOKEN = {CART: "cart", PURCHASE: "purchase"}
 
 # The test order, in whole units: some currencies have no others. Goods 100, tax 15, shipping 10.
 GOODS, TAX, SHIPPING = 100, 15, 10
@@ -95,8 +97,11 @@ class Told(Struct, frozen=True, kw_only=True):
     request: Received
 
 
-async def run(workspace: Workspace, name: str, now: int) -> Trial:
-    """Check the credentials of a destination and send a cart and a purchase that the platform must not count."""
+async def run(workspace: Workspace, name: str, now: int, only: str = "") -> Trial:
+    """Check the credentials of a destination and send a cart and a purchase that the platform must not count.
+
+    With `only`, `CART` or `PURCHASE`, just that one is sent; what the other would be is checked all the same.
+    """
     chosen = workspace.destinations[name]
     # Why it sends nothing at the moment is no question of whether it is right: the pause and the rollout are left out.
     alone = replace(workspace, destinations={name: replace(chosen, paused=False, rollout=())})
@@ -124,7 +129,8 @@ async def run(workspace: Workspace, name: str, now: int) -> Trial:
         checks = list(compare(alone, route, story, shown, now))
         sent = []
         for one in shown:
-            if one.request is not None and one.message_id in {each.message_id for each in story[:2]}:
+            wanted = {each.message_id for each in story[:2] if only in {"", each.event}}
+            if one.request is not None and one.message_id in wanted:
                 sent.append(await _send(transport, route, base, one))
                 checks.append(_answered(platform.title, sent[-1]))
     finally:
@@ -162,14 +168,33 @@ def _answered(title: str, sent: Sent) -> Check:
     )
 
 
-def note(connection: Connection, told: Trial, now: int) -> None:
-    """Write into the audit how a test ended: `accepted: ...`, or `failed: ...` with the first thing that is wrong."""
+class Kept(Struct, frozen=True, kw_only=True):
+    """The latest test of a destination: when (epoch ms), by whom, and what it showed."""
+
+    at: int
+    who: str
+    trial: Trial
+
+
+def kept(connection: Connection, destination: str) -> Kept | None:
+    """What the latest test showed; None when there was none."""
+    rows = connection.rows("trial_of", destination)
+    return Kept(at=rows[0][0], who=rows[0][1], trial=msgspec.json.decode(bytes(rows[0][2]), type=Trial)) if rows else None
+
+
+def note(connection: Connection, told: Trial, now: int, who: str = "Signalpost") -> None:
+    """Keep what a test showed, and write into the audit how it ended: `accepted: ...`, or `failed: ...` with the first thing
+    that is wrong.
+    """
+    connection.run("trial_set", told.destination, now, who, msgspec.json.encode(told))
     failed = next((f"{each.event}, {each.what}: {each.sentence}" for each in told.checks if each.passed is False), "")
     if told.passed:
-        said = f"accepted: a cart and a purchase, with {sum(each.passed is True for each in told.checks)} checks."
+        sent = {each.event for each in told.sent}
+        events = listed(f"a {word}" for event, word in SPOKEN.items() if event in sent) or "the credentials"
+        said = f"accepted: {events}, with {sum(each.passed is True for each in told.checks)} checks."
     else:
         said = f"failed: {failed or told.credentials_sentence}"
-    connection.run("audit_add", now, "Signalpost", "send-test", told.destination, said)
+    connection.run("audit_add", now, who, "send-test", told.destination, said)
 
 
 # ---- what the test person does ---------------------------------------------------------------------------------------------

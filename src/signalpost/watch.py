@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from signalpost import findings, valuing, views
+from signalpost import doctor, findings, valuing, views
 from signalpost.alerts import Messenger
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
+from signalpost.doctor import keeping
 from signalpost.findings import Finding
 from signalpost.processing import now_ms
 from signalpost.store import findings as kept
@@ -41,6 +42,9 @@ COUNTING = 100
 
 VIEWS_MS = 3_600_000
 """How often the platforms are asked what they received."""
+
+CHECKLIST_MS = 300_000
+"""How often the checklists are gone through."""
 
 UNREACHABLE_MS = 20_000
 """How long a platform may take to answer that."""
@@ -67,6 +71,7 @@ class Watch:
         self._usual: Usual | None = None
         self._usual_at = 0
         self._views_at = 0
+        self._checked_at = 0
         self._count_at = 0
 
     async def run(self) -> None:
@@ -78,6 +83,9 @@ class Watch:
             await self._try("sizes", self._count)
             await self._try("findings", self._look)
             await self._try("alerts", lambda: self.messenger.tell(self.database, self.now()))
+            if self.now() - self._checked_at >= CHECKLIST_MS:
+                self._checked_at = self.now()
+                await self._try("checklists", self._check)
             if self.now() - self._views_at >= VIEWS_MS:
                 self._views_at = self.now()
                 await self._try("views", self._hourly)
@@ -114,6 +122,12 @@ class Watch:
         counted = await self.database.read(partial(sizes.count, workspace=self.workspace, now=began))
         await self.database.write(lambda connection: sizes.keep(connection, counted))
         self._count_at = began + max(EVERY_MS, COUNTING * (self.now() - began))
+
+    async def _check(self) -> None:
+        now, workspace = self.now(), self.workspace
+        asked = await self.database.read(doctor.answers)
+        ask = any(name not in asked or now - asked[name].at >= VIEWS_MS for name in workspace.destinations)
+        await keeping.once(self.database, workspace, now, ask=ask, known=self._usual)
 
     async def _hourly(self) -> None:
         now, workspace = self.now(), self.workspace

@@ -8,6 +8,7 @@ sends each platform its request without side effects. What was seen longer ago t
     of_destination  the checks of a destination
     of_audiences    the checks of its audiences
     of_workspace    the checks of the whole workspace
+    keeping         the checklists as they were last gone through
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
 from signalpost.doctor import of_audiences, of_destination, of_workspace
 from signalpost.doctor.checks import STATES, Answer, Check, Look, State
-from signalpost.doctor.evidence import VALID_MS, Evidence, Trial, ask, gather, nothing
+from signalpost.doctor.evidence import VALID_MS, Evidence, Trial, answers, ask, gather, nothing
 from signalpost.findings import span
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Look",
     "State",
     "Trial",
+    "answers",
     "ask",
     "examine",
     "gather",

@@ -13,6 +13,7 @@ from signalpost.findings import DAY, Figures, Finding
 from signalpost.store import findings as kept
 from signalpost.store import views
 from signalpost.store.database import Connection
+from signalpost.store.findings import Usual
 from signalpost.store.views import Asked
 from signalpost.transport import Transport
 
@@ -21,7 +22,7 @@ VALID_MS = 7 * DAY
 
 
 class Trial(Struct, frozen=True):
-    """The last `send-test` of a destination, or what it said when it was asked just now."""
+    """The last `send-test` of a destination, or what its platform said when it was asked."""
 
     good: bool
     sentence: str
@@ -42,12 +43,12 @@ class Evidence(Struct, frozen=True, kw_only=True):
     asked: tuple[Asked, ...] = ()
     """What the platforms answered when asked what they received."""
     answers: dict[str, Trial] = {}
-    """Destination -> what `ask` heard."""
+    """Destination -> what `ask` last heard."""
 
 
-def gather(connection: Connection, workspace: Workspace, now: int) -> Evidence:
-    """What the database knows; reads only."""
-    figures = kept.gather(connection, workspace, now)
+def gather(connection: Connection, workspace: Workspace, now: int, known: Usual | None = None) -> Evidence:
+    """What the database knows; reads only. `known` as in `store.findings.gather`."""
+    figures = kept.gather(connection, workspace, now, known)
     return Evidence(
         figures=figures,
         found=tuple(findings.find(figures, workspace)),
@@ -55,7 +56,13 @@ def gather(connection: Connection, workspace: Workspace, now: int) -> Evidence:
         masks=kept.masks(connection, now - VALID_MS),
         trials={name: Trial(good, sentence, at) for name, (good, sentence, at) in kept.trials(connection).items()},
         asked=tuple(views.asked(connection)),
+        answers=answers(connection),
     )
+
+
+def answers(connection: Connection) -> dict[str, Trial]:
+    """Destination -> what its platform said when it was last asked whether it knows the account."""
+    return {name: Trial(bool(good), sentence, at) for name, good, sentence, at in connection.rows("account_answers")}
 
 
 def nothing(now: int) -> Evidence:

@@ -63,7 +63,7 @@ def account(look: Look) -> Answer:
     if heard is not None:
         state: State = "pass" if heard.good else "fail"
         advice = compare if heard.good else "Mend the credentials or the account's id in the workspace file."
-        return Answer(state=state, sentence=f"Asked just now about {which}: {heard.sentence}", advice=advice, at=heard.at)
+        return Answer(state=state, sentence=f"Asked about {which}: {heard.sentence}", advice=advice, at=heard.at)
     told = [each.told_at for each in look.evidence.asked if each.destination == look.name and each.told_at is not None]
     taken = [at for (where, _, verdict), at in look.evidence.last.items() if where == look.name and verdict in TAKEN]
     if not told and not taken:
