@@ -25,7 +25,7 @@ from signalpost.errors import StoreError, TransportError
 from signalpost.processing import AUDIENCES, BATCH, Apart, Processing, now_ms, plan_of
 from signalpost.sources import Reading, Received
 from signalpost.state import Decision
-from signalpost.store import batches, outbox, pauses, upkeep
+from signalpost.store import batches, outbox, pauses, sums, upkeep
 from signalpost.store.database import Connection, Database
 from signalpost.transport import Transport
 
@@ -272,6 +272,7 @@ class Dispatcher:
                 # The platform's answer must not be forgotten because the disk is full: keep it in hand and try again.
                 log.error("verdicts not yet written", destination=self.route.name, error=str(error))
                 await asyncio.sleep(1)
+                sent = replace(sent, counted_at=now_ms())  # the minute it was answered in may be summed up by now
             else:
                 return
 
@@ -338,7 +339,7 @@ class Worker:
         await self._look_at_pauses()
         self.backlog = await self.database.read(_backlog)
         self._pipeline = asyncio.create_task(self._processing.run())
-        loops = (*(dispatcher.run() for dispatcher in self.dispatchers), self._prune(), self._recount(), self._obey())
+        loops = (*(dispatcher.run() for dispatcher in self.dispatchers), self._prune(), self._recount(), self._obey(), self._sum_up())
         self._tasks = [self._pipeline, *(asyncio.create_task(loop) for loop in loops)]
 
     async def stop(self, seconds: float = 10.0) -> None:
@@ -402,6 +403,16 @@ class Worker:
             await asyncio.sleep(RECOUNT_SECONDS)
             with contextlib.suppress(StoreError):  # told by those who write; the next count comes soon
                 self.backlog = await self.database.read(_backlog)
+
+    async def _sum_up(self) -> None:
+        """Sum the counters up by the hour and the day, a few hours at a time."""
+        while True:
+            try:
+                more = await self.database.write(lambda connection: sums.fold(connection, now_ms()))
+            except StoreError as error:
+                log.error("summing up is tried again", error=str(error))
+                more = False
+            await asyncio.sleep(0.1 if more else 60)
 
     async def _prune(self) -> None:
         """Drop what is older than the workspace keeps, a little at a time."""

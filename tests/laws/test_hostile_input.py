@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.laws.flow import NOW, Flow, Said, moment
 
+from signalpost.store import sums
 from signalpost.store.database import Database
 
 scalars = st.one_of(
@@ -90,18 +91,18 @@ def test_a_minute_of_absurd_turnover_does_not_overflow_the_counters(flow: Flow) 
     stream = [track(place, order_id=str(place), total=10**12) for place in range(40)]
     flow.run(stream, batch_of=7)
 
-    counted = flow.database.look(lambda connection: connection.rows("rollups_since", 0))
+    counted = flow.database.look(lambda connection: sums.read(connection, 0))
 
     assert {"waiting"} == {row[2] for row in flow.rows("SELECT * FROM ledger")}
-    assert [row for row in counted if row[2] == "waiting"] == []
+    assert [cell for cell in counted if cell.verdict == "waiting"] == []
 
     refused = [track(100 + place, event=f"{'long name ' * 900}{place}", total=-(10**12)) for place in range(40)]
     flow.append(refused, 5)
     flow.process(9)
 
-    counted = flow.database.look(lambda connection: connection.rows("rollups_since", 0))
-    assert sum(row[5] for row in counted if row[0] == "tiktok" and row[3] == "not_mapped") == 40
-    assert all(len(row[1]) <= 100 for row in counted)
+    counted = flow.database.look(lambda connection: sums.read(connection, 0))
+    assert sum(cell.signals for cell in counted if cell.destination == "tiktok" and cell.reason == "not_mapped") == 40
+    assert all(len(cell.name) <= 100 for cell in counted)
 
 
 def test_a_message_id_that_looks_like_a_repeat_stops_nothing(flow: Flow) -> None:

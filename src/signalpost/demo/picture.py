@@ -23,7 +23,7 @@ from signalpost.findings import Finding
 from signalpost.gates import REASONS
 from signalpost.processing import now_ms
 from signalpost.serve import Serving
-from signalpost.store import rollouts
+from signalpost.store import rollouts, sums
 
 FINDINGS_EVERY = 20
 """Looks at the picture for each look at the findings, which cost more."""
@@ -135,7 +135,7 @@ async def _look(now_serving: Serving) -> Picture:
     picture = Picture()
     rows, waiting, events, standings = await now_serving.database.read(
         lambda connection: (
-            connection.rows("rollups_since", 0),
+            sums.read(connection, 0),
             connection.rows("outbox_counts"),
             connection.rows("events_count")[0][0],
             rollouts.standings(connection),
@@ -152,14 +152,15 @@ async def _look(now_serving: Serving) -> Picture:
         picture.verdicts[name], picture.reasons[name], picture.value[name] = {}, {}, 0
         recent = sorted(dispatcher.latencies)
         picture.latency[name] = (recent[len(recent) // 2], recent[int(len(recent) * 0.95)]) if recent else (0, 0)
-    for destination, name, verdict, reason, _, signals, micros, _ in rows:
-        if destination in picture.verdicts:
-            verdicts = picture.verdicts[destination]
-            verdicts[verdict] = verdicts.get(verdict, 0) + int(signals)
-            if verdict == "withheld":
-                picture.reasons[destination][reason] = picture.reasons[destination].get(reason, 0) + int(signals)
-            if verdict in {"accepted", "warned"} and name == "Order Completed":
-                picture.value[destination] += int(micros)
+    for each in rows:
+        if each.destination in picture.verdicts:
+            verdicts = picture.verdicts[each.destination]
+            verdicts[each.verdict] = verdicts.get(each.verdict, 0) + each.signals
+            if each.verdict == "withheld":
+                reasons = picture.reasons[each.destination]
+                reasons[each.reason] = reasons.get(each.reason, 0) + each.signals
+            if each.verdict in {"accepted", "warned"} and each.name == "Order Completed":
+                picture.value[each.destination] += each.micros
     for destination, many, _ in waiting:
         picture.verdicts.setdefault(destination, {})["waiting"] = many
     return picture

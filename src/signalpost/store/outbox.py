@@ -26,6 +26,8 @@ class Sent(Struct, frozen=True, kw_only=True):
     status: int | None
     summary: str
     platform_request: str | None = None
+    counted_at: int = 0
+    """In which minute its verdicts are counted (epoch ms), when they could not be written at once; 0: when it ended."""
 
 
 def lease(connection: Connection, destination: str, *, most: int, now: int, until: int) -> list[Leased]:
@@ -150,7 +152,7 @@ def settle(connection: Connection, sent: Sent, fates: Sequence[Fate], breaker: B
         counter[0] += 1
         counter[1] += signal.value_micros or 0
         counter[2] += now - signal.received_at
-    count(connection, now, counts)
+    count(connection, sent.counted_at or now, counts)
     taken: dict[tuple[str, str, int], int] = {}
     for fate in settled:
         if fate.verdict in {"accepted", "warned"}:
