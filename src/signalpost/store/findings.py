@@ -33,7 +33,7 @@ from signalpost.findings import (
     Told,
 )
 from signalpost.options import Audience
-from signalpost.store import audiences, batches, quality, rollouts
+from signalpost.store import audiences, batches, quality, rollouts, trends
 from signalpost.store.database import Connection, Row
 
 ORDERS = 2_000
@@ -129,7 +129,7 @@ def gather(connection: Connection, workspace: Workspace, now: int, known: Usual 
                 )
             ]
         ),
-        clocks=_clocks(connection, now - DAY - now % HOUR),
+        clocks=trends.times(connection, now - DAY - now % HOUR),
         resting=_resting(connection),
         rollouts=rollouts.standings(connection),
         alarms=known.alarms,
@@ -196,13 +196,6 @@ def _orders(connection: Connection, since: int) -> tuple[Purchase, ...]:
             for order in known
         ]
     )
-
-
-def _clocks(connection: Connection, since: int) -> dict[tuple[str, str], dict[int, int]]:
-    found: dict[tuple[str, str], dict[int, int]] = {}
-    for clock, name, bucket, signals in connection.rows("findings_clocks", since):
-        found.setdefault((clock, name), {})[bucket] = int(signals)
-    return found
 
 
 def _resting(connection: Connection) -> tuple[Rest, ...]:
@@ -354,6 +347,39 @@ def between(connection: Connection, since: int, until: int, most: int = 1_000) -
     return [_kept(row) for row in connection.rows("findings_between", until, since, most)]
 
 
+def closed(connection: Connection, since: int, until: int, most: int) -> list[Kept]:
+    """Those that ended from then to then (epoch ms), the last first."""
+    return [_kept(row) for row in connection.rows("findings_closed", since, until, most)]
+
+
+def earlier(connection: Connection, keys: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Key of a finding -> how often it was open before, and when that last ended."""
+    asked = sorted(set(keys))
+    return {row[0]: (int(row[1]), int(row[2])) for row in connection.rows("findings_earlier", asked)} if asked else {}
+
+
+class Note(Struct, frozen=True, kw_only=True):
+    """What somebody wrote about a finding."""
+
+    at: int
+    who: str
+    note: str
+
+
+def notes(connection: Connection, numbers: Iterable[int]) -> dict[int, list[Note]]:
+    """Finding -> what people wrote about it, oldest first."""
+    found: dict[int, list[Note]] = {}
+    asked = list(numbers)
+    for number, at, who, note in connection.rows("finding_notes_of", asked) if asked else ():
+        found.setdefault(number, []).append(Note(at=at, who=who, note=note))
+    return found
+
+
+def write(connection: Connection, number: int, who: str, note: str, now: int) -> None:
+    """Keep what somebody wrote about a finding."""
+    connection.run("finding_note", number, now, who, note)
+
+
 def one(connection: Connection, number: int) -> Kept | None:
     """A finding by its number."""
     rows = connection.rows("finding_by_id", number)
@@ -397,14 +423,6 @@ def last_seen(connection: Connection, since: int) -> dict[tuple[str, str, str], 
         (destination, name, verdict): at
         for destination, name, verdict, at in connection.rows("doctor_last", since - since % MINUTE)
     }
-
-
-def masks(connection: Connection, since: int) -> dict[tuple[str, str], dict[int, int]]:
-    """(destination, event) -> match keys as `coverage` writes them -> signals."""
-    found: dict[tuple[str, str], dict[int, int]] = {}
-    for destination, name, keys, signals in connection.rows("doctor_masks", since - since % HOUR):
-        found.setdefault((destination, name), {})[keys] = int(signals)
-    return found
 
 
 def trials(connection: Connection) -> dict[str, tuple[bool, str, int]]:

@@ -271,32 +271,13 @@ class Clock(Struct, frozen=True, kw_only=True):
 
 
 Counted = dict[tuple[str, str], dict[int, int]]
-
-Histograms = Counted
-"""(clock, name) -> histogram."""
-
-
-def histograms(connection: Connection, since: int, until: int) -> Histograms:
-    """The clocks of a period."""
-    found: Histograms = {}
-    for clock, name, bucket, signals in connection.rows("report_clocks", since, until):
-        found.setdefault((clock, name), {})[int(bucket)] = int(signals)
-    return found
-
-
-def histograms_by(connection: Connection, step: int, since: int, until: int) -> dict[int, Histograms]:
-    """The clocks of each step of a period (ms, whole hours), by the moment it begins."""
-    found: dict[int, Histograms] = {}
-    for at, clock, name, bucket, signals in connection.rows("report_clocks_by", step, since, until):
-        found.setdefault(int(at), {}).setdefault((clock, name), {})[int(bucket)] = int(signals)
-    return found
-
+"""Something counted: (clock, name) -> histogram, or (destination, event) -> mask -> signals."""
 
 CLOCKS = {clock: place for place, clock in enumerate(("accepted", "held", "source", "audience", "suppressed"))}
 """The order in which clocks are told."""
 
 
-def told(found: Histograms) -> list[Clock]:
+def told(found: Counted) -> list[Clock]:
     """Clocks with their quantiles."""
     return [
         Clock(
@@ -337,27 +318,6 @@ class Matched(Struct, frozen=True, kw_only=True):
     """Those the platform reads, the heaviest first."""
 
 
-Masks = Counted
-"""(destination, canonical event) -> mask -> signals."""
-
-
-def masks(connection: Connection, since: int, until: int) -> Masks:
-    """The match keys of a period, all sources together."""
-    found: Masks = {}
-    for destination, _, name, keys, signals in connection.rows("report_coverage", since, until):
-        kept = found.setdefault((destination, name), {})
-        kept[int(keys)] = kept.get(int(keys), 0) + int(signals)
-    return found
-
-
-def masks_by(connection: Connection, step: int, since: int, until: int) -> dict[int, Masks]:
-    """The match keys of each step of a period (ms, whole hours), by the moment it begins."""
-    found: dict[int, Masks] = {}
-    for at, destination, name, keys, signals in connection.rows("report_coverage_by", step, since, until):
-        found.setdefault(int(at), {}).setdefault((destination, name), {})[int(keys)] = int(signals)
-    return found
-
-
 def together(several: Iterable[Counted]) -> Counted:
     """Several times' histograms, or masks, as one."""
     found: Counted = {}
@@ -367,7 +327,7 @@ def together(several: Iterable[Counted]) -> Counted:
     return found
 
 
-def matched(found: Masks, workspace: Workspace) -> list[Matched]:
+def matched(found: Counted, workspace: Workspace) -> list[Matched]:
     """Coverage and score for each destination and event, the most signals first."""
     made = []
     for (destination, name), counted in found.items():
@@ -394,7 +354,7 @@ def matched(found: Masks, workspace: Workspace) -> list[Matched]:
     return sorted(made, key=lambda each: (each.name != PURCHASE, -each.signals, each.name, each.destination))
 
 
-def scores(found: Masks, workspace: Workspace) -> dict[str, float]:
+def scores(found: Counted, workspace: Workspace) -> dict[str, float]:
     """Destination -> the score of all its signals."""
     together: dict[str, list[dict[int, int]]] = {}
     for (destination, _), counted in found.items():
@@ -598,6 +558,11 @@ def orders_latest(connection: Connection, most: int, workspace: Workspace) -> li
 def orders_before(connection: Connection, event: int, most: int, workspace: Workspace) -> list[Ordered]:
     """Orders first heard of before an event (its number; 0: the newest), newest first."""
     return _ordered(connection, connection.rows("report_orders_before", event or (1 << 62), most), workspace)
+
+
+def made_of(connection: Connection, rows: Sequence[Row], workspace: Workspace) -> list[Ordered]:
+    """Orders of the rows that the statements of orders give, in their order."""
+    return _ordered(connection, rows, workspace)
 
 
 def orders_of(connection: Connection, number: int, workspace: Workspace) -> list[Ordered]:

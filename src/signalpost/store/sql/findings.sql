@@ -16,9 +16,6 @@ ORDER BY l.event DESC
 SELECT destination, what, detail, name, currency, sum(signals), sum(CAST(value_micros AS {wide})), max(last_event) FROM notices
 WHERE hour >= ? GROUP BY destination, what, detail, name, currency
 
--- name: findings_clocks
-SELECT clock, name, bucket, sum(signals) FROM clocks WHERE hour >= ? GROUP BY clock, name, bucket
-
 -- name: findings_counting_since
 SELECT min(minute) FROM rollups WHERE minute >= ?
 
@@ -83,9 +80,6 @@ ON CONFLICT (kind, source, name, value) DO UPDATE SET at = excluded.at, detail =
 -- name: doctor_last (when each verdict was last counted)
 SELECT destination, name, verdict, max(minute) FROM rollups WHERE minute >= ? AND destination <> '' GROUP BY destination, name, verdict
 
--- name: doctor_masks
-SELECT destination, name, keys, sum(signals) FROM coverage WHERE hour >= ? GROUP BY destination, name, keys
-
 -- name: doctor_trials (oldest first)
 SELECT subject, note, at FROM audit WHERE what = 'send-test' ORDER BY id
 
@@ -127,3 +121,16 @@ DELETE FROM audience_sizes WHERE hour < ?
 SELECT segments, missing, done FROM backfills
 UNION ALL
 SELECT name, missing, looked FROM segments WHERE missing > 0 AND ready_at IS NOT NULL AND removed_at IS NULL
+
+-- name: findings_closed (from then to then, the last closed first)
+SELECT id, kind, subject, severity, sentence, advice, share, money, currency, examples, link, since, seen_at, closed_at, alerted_at
+FROM findings WHERE closed_at >= ? AND closed_at < ? ORDER BY closed_at DESC, id DESC LIMIT ?
+
+-- name: findings_earlier (how often findings of these keys were open before, and when the last of them ended)
+SELECT key, count(*), max(closed_at) FROM findings WHERE closed_at IS NOT NULL AND key {in_texts} GROUP BY key
+
+-- name: finding_notes_of (oldest first)
+SELECT finding, at, who, note FROM finding_notes WHERE finding {in_numbers} ORDER BY finding, at
+
+-- name: finding_note
+INSERT INTO finding_notes (finding, at, who, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from signalpost.web.pages import find, health, login, quality, signals, today
+from signalpost.web.pages import find, findings, health, login, quality, reports, signals, today
 from signalpost.web.routing import Way
 
 WAYS: tuple[Way, ...] = (
     *today.WAYS,
     *signals.WAYS,
     *quality.WAYS,
+    *findings.WAYS,
+    *reports.WAYS,
     *find.WAYS,
     *login.WAYS,
     *health.WAYS,
