@@ -25,7 +25,7 @@ from signalpost.errors import StoreError, TransportError
 from signalpost.processing import AUDIENCES, BATCH, Apart, Processing, now_ms, plan_of
 from signalpost.sources import Reading, Received
 from signalpost.state import Decision
-from signalpost.store import batches, outbox, pauses, sums, upkeep
+from signalpost.store import batches, outbox, pauses, sums, trends, upkeep
 from signalpost.store.database import Connection, Database
 from signalpost.transport import Transport
 
@@ -51,6 +51,12 @@ RECOUNT_SECONDS = 5
 
 BACKLOG_LIMIT = 200_000
 """Events that may wait for the pipeline before clients are asked to come again."""
+
+
+def _condense(connection: Connection) -> bool:
+    """Sum up what hours that are over counted; gives whether there is more."""
+    now = now_ms()
+    return sums.fold(connection, now) or trends.condense(connection, now, most=4) > 0
 
 
 def _backlog(connection: Connection) -> int:
@@ -408,7 +414,7 @@ class Worker:
         """Sum the counters up by the hour and the day, a few hours at a time."""
         while True:
             try:
-                more = await self.database.write(lambda connection: sums.fold(connection, now_ms()))
+                more = await self.database.write(_condense)
             except StoreError as error:
                 log.error("summing up is tried again", error=str(error))
                 more = False

@@ -18,7 +18,7 @@ from signalpost import clocks, coverage, purchases
 from signalpost.delivery import CLOSED, Fate
 from signalpost.events import Verdict
 from signalpost.options import Gate
-from signalpost.store import outbox
+from signalpost.store import outbox, trends
 from signalpost.store import report as figures
 from signalpost.store.database import Connection, Database
 from signalpost.web import report, words
@@ -202,7 +202,7 @@ def test_coverage_is_scored_as_the_alarm_scores_it(tmp_path: Path) -> None:
     try:
         weeks.fill(database)
         chosen: Any = weeks.workspace(database.address)
-        found = database.look(lambda connection: figures.masks(connection, 0, weeks.NOW + 1))
+        found = database.look(lambda connection: trends.keys(connection, 0, weeks.NOW + 1))
         scores = figures.scores(found, chosen)
         together = coverage.merge(counted for (destination, _), counted in found.items() if destination == "tiktok")
         assert scores["tiktok"] == coverage.score(together, "tiktok")

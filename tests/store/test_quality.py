@@ -14,7 +14,7 @@ from signalpost import coverage
 from signalpost.config import Workspace
 from signalpost.coverage import KEYS, Mark
 from signalpost.samples import traffic
-from signalpost.store import quality
+from signalpost.store import quality, trends
 from signalpost.store.database import Connection, Database
 
 HOUR = 3_600_000
@@ -56,7 +56,7 @@ def test_coverage_and_marks_are_read_in_their_window(database: Database) -> None
         (NOW + 2 * HOUR, "tiktok", "web", "Order Completed", 0, 4),
     ]
     written(database, "coverage_add", rows)
-    assert database.look(lambda connection: quality.coverage_rows(connection, NOW + 5, NOW + 2 * HOUR)) == [
+    assert database.look(lambda connection: trends.keys_rows(connection, NOW + 5, NOW + 2 * HOUR)) == [
         (NOW, "tiktok", "web", "Order Completed", 3, (0,) * len(KEYS)),
         (NOW + HOUR, "tiktok", "web", "Order Completed", 8, (8, *(2,) * (len(KEYS) - 1))),
     ]

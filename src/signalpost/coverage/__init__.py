@@ -27,7 +27,7 @@ from signalpost.coverage.drops import (
     evidence,
 )
 from signalpost.coverage.keys import KEYS, READS, Key, mask, names, rows_of
-from signalpost.coverage.masks import Masks, counts, merge, score, shares
+from signalpost.coverage.masks import Masks, counts, merge, score, shares, stairs
 
 __all__ = [
     "ALARM",
@@ -59,4 +59,5 @@ __all__ = [
     "rows_of",
     "score",
     "shares",
+    "stairs",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from signalpost.coverage.keys import KEYS, READS
 
@@ -26,6 +26,23 @@ def shares(masks: Masks, platform: str | None = None) -> dict[str, float]:
     total = sum(masks.values())
     reads = _all(platform)
     return {name: many / total for name, many in counts(masks).items() if reads >> KEYS[name].bit & 1} if total else {}
+
+
+def stairs(signals: int, having: Sequence[int]) -> dict[int, int]:
+    """Masks that have together so many `signals`, and of them with each key (by its bit) so many: at most one more than keys.
+
+    Which keys went together is lost; shares and scores are what they were.
+    """
+    found: dict[int, int] = {}
+    mask, left = (1 << len(having)) - 1, 0
+    for bit, many in sorted(enumerate(having), key=lambda each: each[1]):
+        if many > left:
+            found[mask] = many - left
+            left = many
+        mask &= ~(1 << bit)
+    if signals > left:
+        found[0] = signals - left
+    return found
 
 
 def score(masks: Masks, platform: str | None = None) -> float | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from msgspec import Struct
 
 from signalpost import findings
+from signalpost.clocks import HOUR
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
 from signalpost.destinations.contract import request_settings
 from signalpost.errors import TransportError
 from signalpost.findings import DAY, Figures, Finding
 from signalpost.store import findings as kept
-from signalpost.store import views
+from signalpost.store import trends, views
 from signalpost.store.database import Connection
 from signalpost.store.findings import Usual
 from signalpost.store.views import Asked
@@ -53,7 +54,7 @@ def gather(connection: Connection, workspace: Workspace, now: int, known: Usual 
         figures=figures,
         found=tuple(findings.find(figures, workspace)),
         last=kept.last_seen(connection, now - 4 * VALID_MS),
-        masks=kept.masks(connection, now - VALID_MS),
+        masks=trends.keys(connection, now - VALID_MS - (now - VALID_MS) % HOUR),
         trials={name: Trial(good, sentence, at) for name, (good, sentence, at) in kept.trials(connection).items()},
         asked=tuple(views.asked(connection)),
         answers=answers(connection),

@@ -19,6 +19,7 @@ from signalpost import audiences, clocks
 from signalpost.audiences import Asked, Change, Holder
 from signalpost.destinations.audiences import Held, Seen
 from signalpost.options import Audience, Workspace
+from signalpost.store import trends
 from signalpost.store.batches import time
 from signalpost.store.database import Connection, Row
 
@@ -446,7 +447,4 @@ def refusals(connection: Connection, slot: int) -> list[Refusal]:
 
 def times(connection: Connection, since: int) -> dict[tuple[str, str], dict[int, int]]:
     """(`suppressed` or `audience`, destination) -> histogram of how long changes took since an hour (epoch ms)."""
-    found: dict[tuple[str, str], dict[int, int]] = {}
-    for clock, name, bucket, signals in connection.rows("audience_clocks", since - since % clocks.HOUR):
-        found.setdefault((clock, name), {})[int(bucket)] = int(signals)
-    return found
+    return trends.times(connection, since - since % clocks.HOUR, only=("suppressed", "audience"))

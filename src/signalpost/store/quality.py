@@ -1,23 +1,14 @@
-"""Match keys by the hour, change markers, and the drops they show; clocks and notices are read by who tells of them."""
+"""Change markers, and the drops of match keys that they explain."""
 
 from __future__ import annotations
 
 from signalpost import coverage
 from signalpost.config import Workspace
+from signalpost.store import trends
 from signalpost.store.database import Connection
-
-HOUR = 3_600_000
 
 MOST_MARKS = 1_000
 """Change markers read at most, newest first: a client that invents property names must not fill a page."""
-
-
-def coverage_rows(connection: Connection, since: int, until: int) -> list[coverage.Row]:
-    """(hour, destination, source, event, signals, of them those with each key) of a window, oldest first."""
-    return [
-        (int(hour), destination, source, name, int(signals), tuple(map(int, having)))
-        for hour, destination, source, name, signals, *having in connection.rows("quality_coverage", since - since % HOUR, until)
-    ]
 
 
 def marks(connection: Connection, since: int, until: int) -> list[coverage.Mark]:
@@ -35,4 +26,4 @@ def alarms(connection: Connection, workspace: Workspace, now: int) -> list[cover
     """
     since = now - coverage.HISTORY
     platforms = {name: chosen.type for name, chosen in workspace.destinations.items()}
-    return coverage.alarms(coverage_rows(connection, since, now), marks(connection, since, now), platforms)
+    return coverage.alarms(trends.keys_rows(connection, since, now), marks(connection, since, now), platforms)

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from signalpost import clocks, coverage, rollout
 from signalpost.config import Destination, Workspace
-from signalpost.rollout import Counted, Figures, Standing
+from signalpost.rollout import Check, Counted, Figures, Standing
+from signalpost.store import trends
 from signalpost.store.batches import LONGEST_LABEL, MINUTE
 from signalpost.store.database import Connection
 
@@ -73,9 +74,9 @@ def figures(connection: Connection, destination: Destination, standing: Standing
         )
     ]
     hour = since - since % HOUR
-    times = {bucket: int(many) for bucket, many in connection.rows("rollout_clock", name, hour)}
+    times = trends.times(connection, hour, only=("accepted",)).get(("accepted", name), {})
     keys = coverage.merge(
-        {mask: int(many)} for event, mask, many in connection.rows("rollout_coverage", name, hour) if event in sent
+        masks for (there, event), masks in trends.keys(connection, hour).items() if there == name and event in sent
     )
     score = coverage.score(keys, destination.type)
     return rollout.measured(
@@ -83,6 +84,44 @@ def figures(connection: Connection, destination: Destination, standing: Standing
         sent,
         latency=clocks.quantile(times, 0.95) if times else None,
         coverage=None if score is None else Fraction(score) / 100,
+    )
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """One destination's rollout as it is shown; times in epoch ms."""
+
+    destination: str
+    stage: int
+    """From 1, as people count; 0: it has not begun."""
+    stages: int
+    sends: list[str]
+    since: int | None = None
+    held: str = ""
+    may_advance_at: int | None = None
+    """The end of the stage's least time; None: the last stage, or it goes on by hand."""
+    checks: list[Check] = []
+    withheld: dict[str, dict[str, int]] = {}
+    changes: list[Noted] = []
+
+
+def status_of(connection: Connection, name: str, destination: Destination, standing: Standing | None, most: int = 5) -> Status:
+    """Where one destination's rollout stands, with its figures and its latest `most` changes."""
+    stages = destination.rollout
+    if standing is None:
+        return Status(destination=name, stage=0, stages=len(stages), sends=sorted(rollout.allowed(stages, 0) or ()))
+    standing = rollout.placed(stages, standing)
+    here, last = stages[standing.stage], standing.stage == len(stages) - 1
+    return Status(
+        destination=name,
+        stage=standing.stage + 1,
+        stages=len(stages),
+        sends=sorted(rollout.allowed(stages, standing.stage) or ()),
+        since=standing.since,
+        held=standing.held,
+        may_advance_at=None if last else rollout.earliest(here, standing),
+        checks=[] if last else list(rollout.checks(here, figures(connection, destination, standing))),
+        withheld=kept_back(connection, standing),
+        changes=[each for each in audit(connection, name, 4 * most) if each.what.startswith("rollout ")][:most],
     )
 
 

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from signalpost.config import Retention
-from signalpost.store import batches
+from signalpost.store import accounts, batches, sums
 from signalpost.store.database import Connection
+
+COUNTERS = (
+    "prune_rollups",
+    "prune_notices",
+    "prune_clocks",
+    "prune_clock_hours",
+    "prune_coverage",
+    "prune_coverage_hours",
+    "prune_tallies",
+)
 
 STEP = 500
 DAY = 86_400_000
@@ -33,6 +43,8 @@ def prune(connection: Connection, retention: Retention, now: int, step: int = ST
     gone += connection.run("prune_moves", now - retention.ledger * DAY)
     gone += connection.run("prune_requests", now - retention.ledger * DAY, step)
     gone += connection.run("prune_rests", now - retention.ledger * DAY)
-    for counters in ("prune_rollups", "prune_notices", "prune_clocks", "prune_coverage", "prune_tallies"):
+    for counters in COUNTERS:
         gone += connection.run(counters, now - retention.ledger * DAY)
-    return gone + len(events) + len(people)
+    for span in (sums.HOUR, sums.DAY):  # those that hold nothing any more of what is kept
+        gone += connection.run("prune_sums", span, now - retention.ledger * DAY - span + 1)
+    return gone + accounts.prune(connection, now) + len(events) + len(people)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from signalpost import charts
 from signalpost.config import Workspace
 from signalpost.findings import Synced
-from signalpost.store import findings, report
+from signalpost.store import findings, report, trends
 from signalpost.store.database import Connection
 from signalpost.web import words
 
@@ -98,8 +98,8 @@ def quality(connection: Connection, workspace: Workspace, window: str, milliseco
     since = now - milliseconds
     hour = since - since % HOUR
     step = STEPS.get(milliseconds, HOUR)
-    times = report.histograms_by(connection, step, hour, now)
-    keys = report.masks_by(connection, step, hour, now)
+    times = trends.times_by(connection, step, hour, now)
+    keys = trends.keys_by(connection, step, hour, now)
     kept = findings.open_now(connection)
     orders = report.orders_latest(connection, NEWEST, workspace)
     notices = report.noticed(connection, hour, now, report.passed_lately(connection, hour, now), workspace)

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from signalpost import charts, findings, gates, masking
 from signalpost.config import Workspace
 from signalpost.store import findings as kept_findings
-from signalpost.store import report, story, views
+from signalpost.store import report, story, trends, views
 from signalpost.store.database import Connection
 from signalpost.store.report import ZERO
 from signalpost.web import words
@@ -275,8 +275,8 @@ def gather(connection: Connection, workspace: Workspace, period: Period, now: in
     orders = _orders(connection, period, workspace)
     orders_before = _orders(connection, before, workspace)
     notices = report.noticed(connection, period.since, period.until, report.passed(cells), workspace)
-    clocks_by_day = [report.histograms(connection, day.since, day.until) for day in period.days]
-    masks_by_day = [report.masks(connection, day.since, day.until) for day in period.days]
+    clocks_by_day = [trends.times(connection, day.since, day.until) for day in period.days]
+    masks_by_day = [trends.keys(connection, day.since, day.until) for day in period.days]
     first, last = _utc_days(period)
     found = kept_findings.between(connection, period.since, period.until)
     made = Report(
@@ -300,8 +300,8 @@ def gather(connection: Connection, workspace: Workspace, period: Period, now: in
         trials=[each for each in notices if each.what == "observed"],
         stopped=_kept([each for each in cells if each.reason in report.STOPPED], cells_before, workspace),
         after=[each for each in notices if each.what in report.AFTER],
-        speeds=_speeds(report.together(clocks_by_day), report.histograms(connection, before.since, before.until)),
-        scores=_scores(report.together(masks_by_day), report.masks(connection, before.since, before.until), workspace),
+        speeds=_speeds(report.together(clocks_by_day), trends.times(connection, before.since, before.until)),
+        scores=_scores(report.together(masks_by_day), trends.keys(connection, before.since, before.until), workspace),
         markers=report.markers(connection, period.since, period.until),
         disagreements=[each for each in orders if each.disagreement],
         radar=report.radar(orders),

@@ -143,7 +143,3 @@ SELECT state, count(DISTINCT key) FROM audience_keys WHERE audience = ? GROUP BY
 
 -- name: audience_reachable (people with an identifier at the platform)
 SELECT count(DISTINCT person) FROM audience_keys WHERE audience = ? AND state = 'there'
-
--- name: audience_clocks
-SELECT clock, name, bucket, sum(signals) FROM clocks WHERE hour >= ? AND clock IN ('suppressed', 'audience')
-GROUP BY clock, name, bucket

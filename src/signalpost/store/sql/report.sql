@@ -39,25 +39,10 @@ SELECT destination, name, currency, sum(signals), sum(value_micros / 1000000), s
 FROM rollups WHERE minute >= ? AND minute < ? AND destination <> '' AND verdict IN ('accepted', 'warned', 'refused', 'unknown')
 GROUP BY destination, name, currency
 
--- name: report_clocks
-SELECT clock, name, bucket, sum(signals) FROM clocks WHERE hour >= ? AND hour < ? GROUP BY clock, name, bucket
-
--- name: report_coverage
-SELECT destination, source, name, keys, sum(signals) FROM coverage WHERE hour >= ? AND hour < ?
-GROUP BY destination, source, name, keys
-
 -- name: report_taken (accepted signals of the events received in a period, by the platform's name)
 SELECT l.destination, l.platform_event, count(*) FROM events e JOIN ledger l ON l.event = e.id
 WHERE e.received_at >= ? AND e.received_at < ? AND l.verdict IN ('accepted', 'warned') AND l.platform_event IS NOT NULL
 GROUP BY l.destination, l.platform_event
-
--- name: report_clocks_by (hours together, each group by the moment it begins)
-SELECT hour - hour % ?, clock, name, bucket, sum(signals) FROM clocks WHERE hour >= ? AND hour < ?
-GROUP BY 1, clock, name, bucket ORDER BY 1
-
--- name: report_coverage_by
-SELECT hour - hour % ?, destination, name, keys, sum(signals) FROM coverage WHERE hour >= ? AND hour < ?
-GROUP BY 1, destination, name, keys ORDER BY 1
 
 -- name: report_stopped (by the minute's counters, for reasons)
 SELECT destination, reason, currency, sum(signals), sum(value_micros / 1000000), sum(value_micros % 1000000) FROM rollups

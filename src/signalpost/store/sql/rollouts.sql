@@ -14,12 +14,6 @@ DELETE FROM rollouts WHERE destination = ?
 SELECT name, verdict, reason, CASE WHEN currency = '' THEN 0 ELSE 1 END, sum(signals) FROM rollups
 WHERE destination = ? AND minute >= ? GROUP BY name, verdict, reason, CASE WHEN currency = '' THEN 0 ELSE 1 END
 
--- name: rollout_clock (intake to accepted, of one destination since an hour)
-SELECT bucket, sum(signals) FROM clocks WHERE clock = 'accepted' AND name = ? AND hour >= ? GROUP BY bucket
-
--- name: rollout_coverage (which match keys signals had, of one destination since an hour)
-SELECT name, keys, sum(signals) FROM coverage WHERE destination = ? AND hour >= ? GROUP BY name, keys
-
 -- name: audit_add
 INSERT INTO audit (at, who, what, subject, note) VALUES (?, ?, ?, ?, ?)
 

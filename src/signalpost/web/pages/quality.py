@@ -13,7 +13,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from signalpost import coverage
-from signalpost.store import report
+from signalpost.store import report, trends
 from signalpost.store.database import Connection
 from signalpost.web import charts
 from signalpost.web.routing import page
@@ -97,7 +97,7 @@ def keys_of(connection: Connection, visit: Visit) -> Keys:
     """The page's facts for the window asked for."""
     window, since, step = _chosen(visit)
     workspace, now = visit.workspace, visit.now
-    by = report.masks_by(connection, step, since, now)
+    by = trends.keys_by(connection, step, since, now)
     matched = report.matched(report.together(by.values()), workspace)
     asked = (visit.query("destination"), visit.query("event"))
     drawn = next((each for each in matched if (each.destination, each.name) == asked), matched[0] if matched else None)
@@ -254,7 +254,7 @@ class Clocks(Struct, frozen=True, kw_only=True):
 def clocks_of(connection: Connection, visit: Visit) -> Clocks:
     """The page's facts for the window asked for."""
     window, since, step = _chosen(visit)
-    by = report.histograms_by(connection, step, since, visit.now)
+    by = trends.times_by(connection, step, since, visit.now)
     return Clocks(
         window=window,
         since=since,
