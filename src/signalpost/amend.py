@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
 
 GONE = object()
 """A value that takes its key away."""
@@ -33,6 +34,31 @@ def amended(text: str, changes: Iterable[Change]) -> str:
     made = io.StringIO()
     yaml.dump(root, made)
     return made.getvalue()
+
+
+def part(text: str, path: Sequence[str | int]) -> str:
+    """What stands at a path of the text, as it is written there; raises ValueError when nothing does."""
+    at = _yaml().load(text)
+    for key in path:
+        if not isinstance(at, (CommentedMap, CommentedSeq)) or (isinstance(at, CommentedMap) and key not in at):
+            raise ValueError(f"Nothing stands at {'.'.join(map(str, path))}.")
+        at = at[key]
+    return written(at)
+
+
+def read(text: str) -> Any:
+    """A piece of YAML as a value of `Change` that keeps how it is written; raises ValueError when it is none."""
+    try:
+        return _yaml().load(text)
+    except YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def written(value: Any) -> str:
+    """A value as YAML."""
+    made = io.StringIO()
+    _yaml().dump(value, made)
+    return made.getvalue().removesuffix("...\n")
 
 
 def _yaml() -> YAML:

@@ -17,18 +17,18 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from signalpost import config, masking, state
+from signalpost import config, masking
 from signalpost.cli_say import AsJson, Misuse, WorkspaceOption, look_at, nothing_yet, say, say_json, workspace_at
 from signalpost.conditions.scalars import moment_of
 from signalpost.config import Workspace
 from signalpost.events import Person
 from signalpost.marked import Notes, did_you_mean, listed, parse
-from signalpost.options import UNITS, duration, spelt
+from signalpost.options import UNITS, duration
 from signalpost.processing import now_ms
 from signalpost.segments import catalog, explain, live, reading, tiers
 from signalpost.segments import forecast as forecasting
 from signalpost.segments.catalog import Catalog
-from signalpost.segments.explain import Explanation, Part, Seen, moment
+from signalpost.segments.explain import Explanation, Part, moment
 from signalpost.segments.forecast import Forecast
 from signalpost.segments.rules import Rule
 from signalpost.segments.sentences import sentence
@@ -253,7 +253,7 @@ def _plain(told: Told) -> dict[str, Any]:
 
     def shown(part: dict[str, Any]) -> None:
         for seen in part["seen"]:
-            seen["value"] = _masked(seen["name"], seen["value"])
+            seen["value"] = masking.fact(seen["name"], seen["value"])
         for inner in part["parts"]:
             shown(inner)
 
@@ -273,7 +273,7 @@ def _told_lines(told: Told, segments: Catalog, zone: ZoneInfo, now: int) -> Iter
         yield Text("  The segment is not built yet: what is remembered of this person may lack what came before.", style="yellow")
     elif (told.since is not None) != one.inside:
         yield Text("  This is what the rule says now; the change has not been written yet.", style="yellow")
-    yield Text(f"  {_next_words(one, zone, now)}", style="bold")
+    yield Text(f"  {explain.next_words(one, zone, now)}", style="bold")
     yield from _part_lines(one.part, zone, now, 1)
     yield Text()
 
@@ -281,47 +281,10 @@ def _told_lines(told: Told, segments: Catalog, zone: ZoneInfo, now: int) -> Iter
 def _moved_words(told: Told, zone: ZoneInfo) -> str:
     if told.since is not None:
         said = f" since {moment(told.since, zone)}"
-        return f"{said}, {_why(told.moved)}" if told.moved is not None and told.moved.at == told.since else said
+        return f"{said}, {kept.why(told.moved)}" if told.moved is not None and told.moved.at == told.since else said
     if told.moved is not None and not told.moved.entered:
-        return f"; left at {moment(told.moved.at, zone)}, {_why(told.moved)}"
+        return f"; left at {moment(told.moved.at, zone)}, {kept.why(told.moved)}"
     return ""
-
-
-def _why(move: Move) -> str:
-    if move.event == state.BY_TIME:
-        return "because time passed"
-    if move.event == state.BY_RULE:
-        return "because the rule or the workspace changed"
-    return f"by {move.name or 'an event that is no longer kept'} (event {move.event})"
-
-
-def _next_words(one: Explanation, zone: ZoneInfo, now: int) -> str:
-    events = _either(one.events)
-    other = f" {events} may change that at any time." if events else ""
-    if not events and any(not seen.name.startswith("lot in") for part in _every(one.part) for seen in part.seen):
-        other = " What is learned of the person may change that at any time."
-    if one.changes_at is None:
-        return f"Time alone changes nothing.{other}"
-    verb = "Leaves" if one.inside else "Enters"
-    at = f"{moment(one.changes_at, zone)}, in {_span(one.changes_at - now)}"
-    return f"{verb} at {at}, because {one.because}.{other}"
-
-
-def _every(part: Part) -> Iterator[Part]:
-    yield part
-    for inner in part.parts:
-        yield from _every(inner)
-
-
-def _span(ms: int) -> str:
-    """A span as it is read: to the minute beyond an hour, to the second beyond a minute."""
-    unit = UNITS["m"] if ms >= HOUR else UNITS["s"] if ms >= UNITS["m"] else 1
-    return spelt(ms // unit * unit)
-
-
-def _either(names: Iterable[str]) -> str:
-    each = list(names)
-    return each[0] if len(each) == 1 else f"{', '.join(each[:-1])} or {each[-1]}" if each else ""
 
 
 _WORDS = {"all": "all of this:", "any": "at least one of this:"}
@@ -335,32 +298,9 @@ def _part_lines(part: Part, zone: ZoneInfo, now: int, depth: int) -> Iterator[Te
         until = f"  {'until' if part.holds else 'from'} {moment(part.changes_at, zone)}"
     yield Text.assemble(indent, (mark, style), f" {_WORDS.get(part.word, part.sentence)}", (until, "cyan"))
     for seen in part.seen:
-        yield Text(f"{indent}    {_seen_words(seen, zone, now)}", style="dim")
+        yield Text(f"{indent}    {explain.seen_words(seen, masking.fact(seen.name, seen.value), zone, now)}", style="dim")
     for inner in part.parts:
         yield from _part_lines(inner, zone, now, depth + 1)
-
-
-def _seen_words(seen: Seen, zone: ZoneInfo, now: int) -> str:
-    if not seen.event:
-        value = _masked(seen.name, seen.value)
-        if value is None:
-            return f"{seen.name}: not known"
-        if seen.name.endswith("_at") and isinstance(value, int):
-            return f"{seen.name}: {moment(value, zone)} ({_span(now - value)} ago)"
-        if seen.name.startswith("lot in"):
-            return f"{seen.name}: {value:.4%}"
-        return f"{seen.name}: {'known' if value is True else value}"
-    if not seen.times:
-        return f"{seen.name}: not remembered"
-    last = f"{moment(seen.times[-1], zone)} ({_span(now - seen.times[-1])} ago)"
-    return f"{seen.name}: {last}" + (f", and {len(seen.times) - 1} before" if len(seen.times) > 1 else "")
-
-
-def _masked(name: str, value: Any) -> Any:
-    key = name.rpartition(".")[2]
-    if name.startswith("person.traits.") or name == "person.tags":
-        return masking.document(value, name=key.lower())
-    return value
 
 
 # ---- forecast --------------------------------------------------------------------------------------------------------------
@@ -509,13 +449,13 @@ def history(
 
     found = look_at(workspace, look) or []
     if as_json:
-        say_json([{**msgspec.to_builtins(each), "why": _why(each)} for each in found])
+        say_json([{**msgspec.to_builtins(each), "why": kept.why(each)} for each in found])
         return
     if not found:
         say(f"Nobody has entered or left {segment} yet, as far as is remembered.")
     for each in found:
         word, style = ("entered", "green") if each.entered else ("left   ", "red")
-        say(Text.assemble((moment(each.at, zone), "dim"), "  ", (word, style), f"  person {each.person}  {_why(each)}"))
+        say(Text.assemble((moment(each.at, zone), "dim"), "  ", (word, style), f"  person {each.person}  {kept.why(each)}"))
 
 
 # ---- sql and preview -------------------------------------------------------------------------------------------------------

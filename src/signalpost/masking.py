@@ -133,3 +133,10 @@ def _leaf(value: str, name: str, person: bool) -> str:
         shown = text(value)
         return shown if shown != value else word(value)
     return text(value)
+
+
+def fact(path: str, value: Any) -> Any:
+    """What a condition's path reads of a person: given traits masked by their name, what is computed as it is."""
+    if path.startswith("person.traits.") or path == "person.tags":
+        return document(value, name=path.rpartition(".")[2].lower())
+    return value

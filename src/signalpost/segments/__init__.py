@@ -17,6 +17,8 @@ forecast   how many enter and leave if nothing happens
 sql        the same rule as SQL
 tables     the exported history, which that SQL asks
 reach      what a rule leaves possible: at which ages of an event, and right after one
+uses       what of a workspace goes by each segment
+flows      people on their way through tiers
 guards     what about the segments, audiences and journeys of a workspace costs money
 """
 

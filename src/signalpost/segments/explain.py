@@ -6,7 +6,7 @@ happens; what it looked at of the person stands beside it. Values are raw: who s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -16,7 +16,7 @@ from signalpost import conditions, facts
 from signalpost.conditions.expressions import asks_of
 from signalpost.conditions.words import quoted
 from signalpost.events import Person
-from signalpost.options import spelt
+from signalpost.options import UNITS, spelt
 from signalpost.segments import bands as value_bands
 from signalpost.segments import live
 from signalpost.segments.bands import Bands
@@ -195,3 +195,52 @@ def _joined(words: Iterator[str]) -> str:
 def moment(at: int, zone: tzinfo) -> str:
     """A moment for people: `2026-11-22 14:03:00 CET`."""
     return datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+# ---- in words ----------------------------------------------------------------------------------------------------------------
+
+
+def next_words(one: Explanation, zone: tzinfo, now: int) -> str:
+    """When the person leaves or enters if nothing happens and why, and what may change it before, in sentences."""
+    events = _either(one.events)
+    other = f" {events} may change that at any time." if events else ""
+    if not events and any(not seen.name.startswith("lot in") for part in _every(one.part) for seen in part.seen):
+        other = " What is learned of the person may change that at any time."
+    if one.changes_at is None:
+        return f"Time alone changes nothing.{other}"
+    verb = "Leaves" if one.inside else "Enters"
+    at = f"{moment(one.changes_at, zone)}, in {_span(one.changes_at - now)}"
+    return f"{verb} at {at}, because {one.because}.{other}"
+
+
+def _every(part: Part) -> Iterator[Part]:
+    yield part
+    for inner in part.parts:
+        yield from _every(inner)
+
+
+def _span(ms: int) -> str:
+    """A span as it is read: to the minute beyond an hour, to the second beyond a minute."""
+    unit = UNITS["m"] if ms >= UNITS["h"] else UNITS["s"] if ms >= UNITS["m"] else 1
+    return spelt(ms // unit * unit)
+
+
+def _either(names: Iterable[str]) -> str:
+    each = list(names)
+    return each[0] if len(each) == 1 else f"{', '.join(each[:-1])} or {each[-1]}" if each else ""
+
+
+def seen_words(seen: Seen, value: Any, zone: tzinfo, now: int) -> str:
+    """What a part looked at, in words; `value` is `seen.value` as it may be shown."""
+    if not seen.event:
+        if value is None:
+            return f"{seen.name}: not known"
+        if seen.name.endswith("_at") and isinstance(value, int):
+            return f"{seen.name}: {moment(value, zone)} ({_span(now - value)} ago)"
+        if seen.name.startswith("lot in"):
+            return f"{seen.name}: {value:.4%}"
+        return f"{seen.name}: {'known' if value is True else value}"
+    if not seen.times:
+        return f"{seen.name}: not remembered"
+    last = f"{moment(seen.times[-1], zone)} ({_span(now - seen.times[-1])} ago)"
+    return f"{seen.name}: {last}" + (f", and {len(seen.times) - 1} before" if len(seen.times) > 1 else "")

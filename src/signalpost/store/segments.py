@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 from msgspec import Struct
 
-from signalpost import identity
+from signalpost import identity, state
 from signalpost.config import Workspace
 from signalpost.events import IDENTIFIER_KINDS, Identifier, Person
+from signalpost.segments.flows import Flow, Step, flows
 from signalpost.store import batches, memberships
 from signalpost.store.database import Connection, Row
 
@@ -78,6 +79,15 @@ def _move(row: Row) -> Move:
     return Move(person=person, at=at, segment=segment, entered=bool(entered), event=event, name=name, time=time)
 
 
+def why(move: Move) -> str:
+    """What moved them, as a half sentence."""
+    if move.event == state.BY_TIME:
+        return "because time passed"
+    if move.event == state.BY_RULE:
+        return "because the rule or the workspace changed"
+    return f"by {move.name or 'an event that is no longer kept'} (event {move.event})"
+
+
 def moves_of(connection: Connection, person: int, slot: int | None = None, *, most: int = 20) -> list[Move]:
     """What a person entered and left, in one segment or in all, newest first."""
     if slot is None:
@@ -88,6 +98,31 @@ def moves_of(connection: Connection, person: int, slot: int | None = None, *, mo
 def latest(connection: Connection, slot: int, *, most: int = 20) -> list[Move]:
     """Who entered and left a segment, newest first."""
     return [_move(row) for row in connection.rows("segments_moves", slot, most)]
+
+
+def newest(connection: Connection, slot: int, *, until: int, among: int, entered: bool | None = None) -> list[Move]:
+    """Of the newest `among` moves of a segment up to a moment those that entered, or left, or all; newest first."""
+    ways = (0, 1) if entered is None else (int(entered), int(entered))
+    return [_move(row) for row in connection.rows("segments_latest", slot, until, among, *ways)]
+
+
+def arrived(connection: Connection, slot: int, *, among: int, most: int) -> list[tuple[int, int]]:
+    """(person, since) of those who are inside and entered last, as far as the newest `among` moves tell."""
+    return [(int(person), int(at)) for person, at in connection.rows("segments_arrived", slot, among, most)]
+
+
+def through(connection: Connection, slots: Collection[int], since: int, most: int) -> tuple[dict[Flow, int], int]:
+    """How people went through tiers, and since when: later than asked for where a tier has more than `most` moves."""
+    read: list[Step] = []
+    for slot in slots:
+        rows = connection.rows("segments_moves_since", slot, since, most)
+        read += [Step(person, at, segment, entered == 1, event) for person, at, segment, entered, event in rows]
+        if len(rows) == most:
+            since = max(since, rows[-1][1] + 1)
+    read = [step for step in read if step.at >= since]
+    events = list({step.event for step in read if step.event > 0})
+    names = {int(event): str(name) for event, name in connection.rows("segments_event_names", events)} if events else {}
+    return flows(read, names, slots), since
 
 
 def moved(connection: Connection, slot: int, since: int, until: int) -> tuple[int, int]:

@@ -139,7 +139,9 @@ def _hours(connection: Connection, now: int) -> dict[int, list[Hour]]:
 def hours(inside: int, moved: Mapping[int, tuple[int, int]], since: int, until: int) -> list[Hour]:
     """The hours from `since` to `until`, oldest first, of a segment with so many inside now.
 
-    `moved`: beginning of an hour -> (entered, left), of every hour from `since` on in which anybody moved.
+    `moved`: beginning of an hour -> (entered, left), of every hour from `since` on in which anybody moved. Of people who were
+    merged more entered than left, so walking far back may come out a little low, even below nobody: that is kept as it is, so
+    that forwards from there the sum is right.
     """
     people = inside - sum(entered - left for at, (entered, left) in moved.items() if at >= until)
     found = []
@@ -147,8 +149,7 @@ def hours(inside: int, moved: Mapping[int, tuple[int, int]], since: int, until: 
         entered, left = moved.get(at, (0, 0))
         if at < until:
             people -= entered - left
-        # Moves of somebody who was erased or merged are gone, so walking back may come out a little low.
-        found.append(Hour(at=at, people=max(0, people), entered=entered, left=left))
+        found.append(Hour(at=at, people=people, entered=entered, left=left))
     return found[::-1]
 
 

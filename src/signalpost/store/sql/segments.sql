@@ -32,3 +32,22 @@ SELECT count(*) FROM people WHERE next_at < ?
 
 -- name: segments_due (those people, page by page in the order of their moments)
 SELECT id, next_at, record FROM people WHERE next_at < ? AND (next_at, id) > (?, ?) ORDER BY next_at, id LIMIT ?
+
+-- name: segments_latest (the newest of one segment, only those who entered or only those who left where that is asked)
+SELECT m.person, m.at, m.segment, m.entered, m.event, e.name, e.time
+FROM (SELECT person, at, segment, entered, event FROM moves WHERE segment = ? AND at <= ? ORDER BY at DESC LIMIT ?) m
+LEFT JOIN events e ON e.id = m.event WHERE m.entered = ? OR m.entered = ? ORDER BY m.at DESC, m.event DESC, m.person
+
+-- name: segments_arrived (of the newest so many moves, those who entered and are still inside)
+SELECT m.person, max(m.at) FROM (SELECT person, at, segment, entered FROM moves WHERE segment = ? ORDER BY at DESC LIMIT ?) m
+JOIN members p ON p.person = m.person AND p.segment = m.segment
+WHERE m.entered = 1 GROUP BY m.person ORDER BY 2 DESC, 1 LIMIT ?
+
+-- name: segments_moves_since (of one segment, newest first)
+SELECT person, at, segment, entered, event FROM moves WHERE segment = ? AND at >= ? ORDER BY at DESC LIMIT ?
+
+-- name: segments_event_names
+SELECT id, name FROM events WHERE id {in_numbers}
+
+-- name: segments_built (of each, how many of the events that its backfill read were past the journal's retention)
+SELECT slot, missing, looked FROM segments
