@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from signalpost.web.pages import find, findings, health, login, quality, reports, signals, today
+from signalpost.web.pages import find, findings, health, login, quality, reports, segments, signals, today
 from signalpost.web.routing import Way
 
 WAYS: tuple[Way, ...] = (
     *today.WAYS,
     *signals.WAYS,
+    *segments.WAYS,
     *quality.WAYS,
     *findings.WAYS,
     *reports.WAYS,
