@@ -18,7 +18,7 @@ from msgspec import Struct
 from signalpost import clocks, coverage, doubles, gates, masking, purchases
 from signalpost.config import Workspace
 from signalpost.destinations import CATALOG
-from signalpost.store import findings, quality, rollouts, story, views
+from signalpost.store import findings, quality, rollouts, story, sums, views
 from signalpost.store.database import Connection, Database, Row
 
 Answer = TypeVar("Answer")
@@ -249,8 +249,11 @@ def stopped(connection: Connection, since: int, until: int, workspace: Workspace
 
 def caught_by(connection: Connection, step: int, since: int, until: int) -> dict[tuple[int, str], int]:
     """(moment a step begins, reason) -> signals withheld because they were told already."""
-    rows = connection.rows("report_caught_by", step, since, until, list(DUPLICATES))
-    return {(int(at), reason): int(signals) for at, reason, signals in rows}
+    found: Counter[tuple[int, str]] = Counter()
+    for at, cell in sums.steps(connection, step, since, until):
+        if cell.verdict == "withheld" and cell.reason in DUPLICATES:
+            found[at, cell.reason] += cell.signals
+    return dict(found)
 
 
 class Clock(Struct, frozen=True, kw_only=True):

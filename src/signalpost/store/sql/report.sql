@@ -52,7 +52,3 @@ GROUP BY destination, reason, currency
 -- name: report_orders_before (an event; newest first)
 SELECT o.key, o.order_id, o.event, o.time, o.sent, o.record, e.received_at
 FROM (SELECT * FROM orders WHERE event < ? ORDER BY event DESC LIMIT ?) o JOIN events e ON e.id = o.event ORDER BY o.event DESC
-
--- name: report_caught_by (each group by the moment it begins)
-SELECT minute - minute % ?, reason, sum(signals) FROM rollups
-WHERE minute >= ? AND minute < ? AND verdict = 'withheld' AND reason {in_texts} GROUP BY 1, reason
