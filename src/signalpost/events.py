@@ -11,7 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 Kind = Literal[
-    "track", "page", "screen", "identify", "merge", "group", "delete", "suppress", "unsuppress", "device", "engagement"
+    "track", "page", "screen", "identify", "merge", "unmerge", "group", "delete", "suppress", "unsuppress", "device", "engagement"
 ]
 
 Identifier = tuple[str, str]
@@ -189,6 +189,8 @@ class Person(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The latest moment at which membership was decided; the next one is never before it."""
     forgotten: int = 0
     """The event with which the person wished to be forgotten; what came before it is not remembered again."""
+    apart: dict[int, int] = {}
+    """Merge undone by hand, by the event that undid it -> which of the two this is; two that differ in one are never joined."""
     keys: dict[str, Any] = {}
     """Match keys ready to send (normalised, hashed where hashed), by the names of `normalize.MATCH_KEYS`."""
 

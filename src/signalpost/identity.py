@@ -67,6 +67,10 @@ TRAITS: dict[str, tuple[str, ...]] = {
 """Fact -> where clients write it in a person's traits; the first present counts."""
 
 
+PARTED = "they were joined once, and somebody undid that in the console"
+"""Why two people are kept apart whatever they share."""
+
+
 class Stitch(Struct, frozen=True, kw_only=True, gc=False):
     """Which person an event belongs to, and what that teaches about identifiers."""
 
@@ -147,7 +151,8 @@ def stitch(
 
     The strongest known key decides; further people found by the other keys are merged into that person unless the key is an
     anonymous id and both sides have user ids of their own (a shared browser), the kind is not in `merge_on`, or the result
-    would hold more than `most` identifiers of a kind. `explicit` (alias, merge) overrides all but the last.
+    would hold more than `most` identifiers of a kind. `explicit` (alias, merge) overrides all but the last. Nothing joins
+    two people whose merge was undone by hand.
     """
     owning = {owners.get(key) for key in own}
     if len(owning) == 1 and None not in owning:
@@ -166,6 +171,9 @@ def stitch(
         if owner == person or any(owner == other for other, _ in merged):
             continue
         known = people[owner]
+        if known.apart and any(parted(known, people[other]) for other in (person, *(each for each, _ in merged)) if other):
+            refused.append((owner, PARTED))
+            continue
         if person is None:
             foreign = bool(known.external_ids) and bool(user_ids) and user_ids.isdisjoint(known.external_ids)
             if kind == "anonymous_id" and foreign and not explicit:
@@ -232,8 +240,98 @@ def combine(left: Person, right: Person) -> Person:
         inside=_earliest(left.inside, right.inside),
         looked_at=max(left.looked_at, right.looked_at),
         forgotten=max(left.forgotten, right.forgotten),
+        apart={**left.apart, **right.apart} if right.apart else left.apart,
     )
     return replace(joined, keys=match_keys(joined))
+
+
+def parted(one: Person, other: Person) -> bool:
+    """Whether a merge of these two, or of people who have become them, was undone by hand."""
+    return any(other.apart.get(event, side) != side for event, side in one.apart.items())
+
+
+def part(joined: Person, before: Person | None, other: Person, event: int) -> tuple[Person, Person]:
+    """Two people out of one: (who keeps the number, who gets theirs back), as `event` undoes their merge.
+
+    `before` and `other` are their records right before the merge; without `before` (a merge from before it was kept) what
+    equals the other's is taken for the other's. What was learned since stays with who keeps the number, but for news of
+    orders that the other had brought. Whoever gets the number back is asked about segments as a newcomer is.
+    """
+    own = Person(id=joined.id, created_at=joined.created_at) if before is None else before
+    times = {name: _since(name, joined, own, other, known=before is not None) for name in joined.memory}
+    kept = Person(
+        id=joined.id,
+        created_at=own.created_at if joined.created_at == min(own.created_at, other.created_at) else joined.created_at,
+        external_ids=_own(joined.external_ids, own.external_ids, other.external_ids),
+        anonymous_ids=_own(joined.anonymous_ids, own.anonymous_ids, other.anonymous_ids),
+        emails=_own(joined.emails, own.emails, other.emails),
+        phones=_own(joined.phones, own.phones, other.phones),
+        traits=_without(joined.traits, own.traits, other.traits),
+        clicks=_without(joined.clicks, own.clicks, other.clicks),
+        devices=_without(joined.devices, own.devices, other.devices),
+        consent=_without(joined.consent, own.consent, other.consent),
+        orders={key: order for key, order in joined.orders.items() if key not in other.orders},
+        derived=_without(joined.derived, own.derived, other.derived),
+        recent={
+            name: left
+            for name, each in joined.recent.items()
+            if (left := tuple(sorted({*each} - {*other.recent.get(name, ())} | {*own.recent.get(name, ())})))
+        },
+        given=_without(joined.given, own.given, other.given),
+        memory={name: each for name, each in times.items() if each or name in own.memory},
+        inside={name: own.inside.get(name, since) for name, since in joined.inside.items()},
+        due=joined.due,
+        looked_at=joined.looked_at,
+        forgotten=own.forgotten if joined.forgotten == other.forgotten else joined.forgotten,
+        apart={**joined.apart, event: 0},
+    )
+    gone = replace(
+        other,
+        external_ids=_theirs(joined.external_ids, own.external_ids, other.external_ids),
+        anonymous_ids=_theirs(joined.anonymous_ids, own.anonymous_ids, other.anonymous_ids),
+        emails=_theirs(joined.emails, own.emails, other.emails),
+        phones=_theirs(joined.phones, own.phones, other.phones),
+        orders={key: joined.orders[key] for key in other.orders if key in joined.orders},
+        inside={},
+        due={},
+        looked_at=joined.looked_at,
+        apart={**other.apart, event: 1},
+    )
+    return replace(kept, keys=match_keys(kept)), replace(gone, keys=match_keys(gone))
+
+
+def _own(joined: dict[str, int], own: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    """Identifiers without those that only the other had."""
+    return {
+        value: own[value] if value in own and at == max(own[value], other.get(value, 0)) else at
+        for value, at in joined.items()
+        if value in own or value not in other
+    }
+
+
+def _theirs(joined: dict[str, int], own: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    """The other's identifiers, as they were last heard."""
+    return {value: at if value in own else joined.get(value, at) for value, at in other.items()}
+
+
+def _without(joined: dict[str, Any], own: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Facts without those that the other brought, and with what these had replaced."""
+    left = {}
+    for name, fact in joined.items():
+        if name not in other or fact != other[name]:
+            left[name] = fact
+        elif name in own:
+            left[name] = own[name]
+    return left
+
+
+def _since(name: str, joined: Person, own: Person, other: Person, *, known: bool) -> tuple[int, ...]:
+    """When it happened, without the other's times; a memory keeps only so many, so one's own from before are put back."""
+    left = list(joined.memory[name])
+    for at in (*other.memory.get(name, ()), *own.memory.get(name, ())):
+        if at in left:
+            left.remove(at)
+    return tuple(sorted((*own.memory.get(name, ()), *left))) if known else tuple(left)
 
 
 def _earliest(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
@@ -430,6 +528,7 @@ def learn(
         due=person.due,
         looked_at=person.looked_at,
         forgotten=person.forgotten,
+        apart=person.apart,
         keys=person.keys,
     )
     return learned if keys_stand else replace(learned, keys=match_keys(learned))

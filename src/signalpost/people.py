@@ -17,6 +17,8 @@ def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Decid
     unknown = event.source == SOURCE and state.owners.keys().isdisjoint(arrived.keys)
     if not arrived.keys or unknown:  # what we tell ourselves makes nobody known who was forgotten meanwhile
         return identity.learn(Person(id=0), event, (), said, kept)
+    if event.kind == "unmerge":
+        return part(arrived, event, work)
     own = arrived.keys
     if arrived.previous:
         # An unknown id that somebody is said to have had is no id to remember, unless it is a browser's, which may speak again.
@@ -34,7 +36,7 @@ def person_of(arrived: Arrived, event: Event, said: dict[str, bool], work: Decid
     for key in found.attach:
         state.owners[key] = made.owners[key] = person.id
     for other, why in found.refused:
-        made.merges.append((arrived.id, person.id, other, 0, why, None, made.now))
+        made.merges.append((arrived.id, person.id, other, 0, why, None, made.now, None))
     for other, why in found.merged:
         person = merge(person, memberships.begin(state.people[other], event.received_at, work), why, arrived.id, work)
     if event.kind in {"delete", "suppress", "unsuppress"}:
@@ -54,7 +56,8 @@ def merge(one: Person, other: Person, why: str, event: int, work: Deciding) -> P
     """Two people are one from here on; the older id stays and everything of the other moves to it."""
     joined = identity.combine(one, other)
     loser = other if joined.id == one.id else one
-    work.made.merges.append((event, joined.id, loser.id, 1, why, loser, work.made.now))
+    winner = one if loser is other else other
+    work.made.merges.append((event, joined.id, loser.id, 1, why, loser, work.made.now, winner))
     work.made.moved.append((joined.id, loser.id))
     work.became[loser.id] = joined.id
     hand_over(loser, joined.id, work)
@@ -68,6 +71,34 @@ def merge(one: Person, other: Person, why: str, event: int, work: Deciding) -> P
     if joined.suppressed_at:
         withdraw(joined.id, work)
     return joined
+
+
+def part(arrived: Arrived, event: Event, work: Deciding) -> Person:
+    """A merge undone by hand: two people again, each with what was theirs; nobody where there is nothing to undo any more."""
+    state, made = work.state, work.made
+    other: Person = event.properties["parted"]
+    joined = next((state.people[state.owners[key]] for key in arrived.keys if key in state.owners), None)
+    theirs = [] if joined is None else [key for key in arrived.previous if state.owners.get(key) == joined.id]
+    if joined is None or not theirs or joined.suppressed_at or joined.id == other.id:
+        return Person(id=0)
+    joined = memberships.begin(joined, event.received_at, work)
+    kept, gone = identity.part(joined, event.properties["kept"], other, arrived.id)
+    for person in (kept, gone):
+        state.people[person.id] = person
+        work.changed[person.id] = None
+        work.joined.add(person.id)
+    work.before[gone.id] = memberships.NOBODY
+    for key in theirs:
+        state.owners[key] = made.owners[key] = gone.id
+    for under in state.orders.values():
+        for known in under:
+            if known.key in gone.orders:
+                known.person = gone.id
+    if gone.orders:
+        made.handed.append((gone.id, list(gone.orders)))
+    made.parted.append((kept.id, gone.id))
+    made.merges.append((arrived.id, kept.id, gone.id, 0, "the merge was undone in the console", None, made.now, None))
+    return kept
 
 
 def hand_over(person: Person, to: int, work: Deciding) -> None:
@@ -110,8 +141,10 @@ def exercise_right(person: Person, event: Event, number: int, work: Deciding) ->
         due=person.due,
         looked_at=person.looked_at,
         forgotten=number,
+        apart=person.apart,
     )
     if event.kind == "suppress":
+        work.made.silenced.append(person.id)
         state.people[person.id] = emptied
         work.changed[person.id] = None
         return emptied

@@ -136,7 +136,7 @@ def decide(batch: Batch, state: State, plan: Plan, now: int) -> Decision:
     for known in made.orders:
         known.person = work.now_known_as(known.person)
     made.owners = {key: work.now_known_as(owner) for key, owner in made.owners.items()}
-    if made.moved or made.dropped:
+    if made.moved or made.dropped or made.parted:
         memberships.follow(work)
     return made
 
@@ -147,6 +147,8 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
     name = PAGE_NAMES.get(event.kind) or (vocabulary.canonical(event.name, plan.aliases) if event.name else event.kind)
     is_signal = event.kind in SIGNAL_KINDS
     key = f"{event.source}:{event.message_id}"
+    if is_signal:
+        made.count("", name, "heard", event.source)
     first = work.state.seen.setdefault(key, number)
     if first != number:
         note = f"repeat of event {first}"
@@ -492,6 +494,7 @@ def derive(name: str, told: Told, key: str | None, work: Deciding) -> None:
     note = f"{DERIVED_FROM}{told.number}"
     row = (number, f"{origin.source}:{origin.message_id}>{purchases.slug(name)}", "track", name, person.id, order.id, event.time)
     made.events.append((*row, event.received_at, note, int(not told.test)))
+    made.count("", name, "heard", "")
     derived = Told(
         event, name, number, person, order, known, told.consent, told.test, origin=PURCHASE if key is not None else told.name
     )
@@ -636,6 +639,14 @@ def take(
     missing = [position for position in positions if position not in known]
     for position, received in batches.requests(connection, missing) if missing else ():
         known[position] = sources.read(received)
+    for place, position in enumerate(positions):
+        if any(event.kind == "unmerge" for event in known[position].events[:1]):
+            # Two people out of one: by itself, so that all that was decided of them before stands in the store.
+            later = positions[place or 1 :]
+            if fresh is not None:
+                fresh |= {each: known[each] for each in later}
+            positions = positions[: place or 1]
+            break
     return number([(position, known[position]) for position in positions], plan)
 
 

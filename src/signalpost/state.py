@@ -143,6 +143,10 @@ class Decision(Struct):
     """(person, or 0; the orders that are theirs now), in order."""
     dropped: list[int] = field(default_factory=list)
     """People erased."""
+    silenced: list[int] = field(default_factory=list)
+    """People who wished to be left alone: nothing is known of who they were before."""
+    parted: list[tuple[int, int]] = field(default_factory=list)
+    """(who keeps the number, who gets theirs back) of merges that were undone."""
     owners: dict[Identifier, int] = field(default_factory=dict)
     """Identifiers set, after the moves and drops."""
     orders: list[KnownOrder] = field(default_factory=list)

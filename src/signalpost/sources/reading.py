@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from signalpost.sources import memberships, pipelines, reporting, shopify, track_v1, track_v2
+from signalpost.sources import memberships, pipelines, reporting, shopify, track_v1, track_v2, wishes
 
 if TYPE_CHECKING:
     from signalpost.sources.wire import Reading, Received, Wire
@@ -17,6 +17,7 @@ WIRES: dict[Wire, Callable[[Received], Reading]] = {
     "shopify": shopify.read,
     "reporting": reporting.read,
     "memberships": memberships.read,
+    "wishes": wishes.read,
 }
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from signalpost.errors import TooLarge, Unreadable
 from signalpost.events import Event, Identifier
 
-Wire = Literal["pipelines", "track_v1", "track_v2", "shopify", "reporting", "memberships"]
+Wire = Literal["pipelines", "track_v1", "track_v2", "shopify", "reporting", "memberships", "wishes"]
 
 MESSAGE_LIMIT = 65_536
 """Bytes of one message: twice what Customer.io documents (32 KB), because clients measure differently."""

@@ -184,6 +184,9 @@ def commit(connection: Connection, made: Decision) -> None:
             connection.run(statement, loser)
     for person, keys in made.handed:
         connection.run("orders_hand", person, keys)
+    for kept, gone in made.parted:
+        connection.run("merge_undone", gone)
+        connection.run("outbox_part", gone, kept, gone)
     for person in made.dropped:
         connection.run("identifiers_drop", person)
         connection.run("person_drop", person)
@@ -192,9 +195,12 @@ def commit(connection: Connection, made: Decision) -> None:
     if made.merges:
         connection.run_many(
             "merge_add",
-            [(*row[:5], None if row[5] is None else _encode(row[5]), row[6]) for row in made.merges],
+            [
+                (*row[:5], None if row[5] is None else _encode(row[5]), row[6], None if row[7] is None else _encode(row[7]))
+                for row in made.merges
+            ],
         )
-    merged = made.dropped
+    merged = [*made.dropped, *made.silenced]
     while merged:  # the log says that they were merged, no longer what was known of them
         merged = [other for (other,) in connection.rows("merge_forget", merged)]
     if made.owners:

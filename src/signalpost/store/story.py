@@ -101,6 +101,8 @@ class Joined(Struct, frozen=True, kw_only=True):
     joined: bool
     why: str
     at: int
+    undone: bool = False
+    """They were one for a while, until somebody undid it."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -301,6 +303,8 @@ def _order(event: Event, workspace: Workspace) -> Order:
 
 
 def _content(event: Event) -> dict[str, Any]:
+    if event.kind == "unmerge":  # it carries two whole records
+        return {}
     content: dict[str, Any] = {
         "identifiers": [{"kind": pair[0], "value": masking.identifier(pair)} for pair in event.identifiers],
         "previous": [{"kind": pair[0], "value": masking.identifier(pair)} for pair in event.previous],
@@ -317,13 +321,13 @@ def _person(connection: Connection, then: int) -> tuple[Known | None, Person | N
         return None, Person(id=0)
     now, merges = then, connection.rows("merges_of", then, then)
     for _ in range(100):
-        became = next((row for row in merges if row[2] == now and row[3]), None)
+        became = next((row for row in merges if row[2] == now and row[3] == 1), None)
         if became is None:
             break
         now = became[1]
         merges = [*merges, *(row for row in connection.rows("merges_of", now, now) if row not in merges)]
     joins = [
-        Joined(event=event, person=person, other=other, joined=bool(joined), why=masking.text(why), at=at)
+        Joined(event=event, person=person, other=other, joined=joined == 1, undone=joined == 2, why=masking.text(why), at=at)
         for event, person, other, joined, why, at in sorted(merges, key=lambda row: row[0])
     ]
     record = batches.people(connection, [now]).get(now)

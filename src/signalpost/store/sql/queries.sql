@@ -75,10 +75,16 @@ ON CONFLICT (id) DO UPDATE SET record = excluded.record, changed_at = excluded.c
 DELETE FROM people WHERE id = ?
 
 -- name: merge_add
-INSERT INTO merges (event, person, other, joined, why, snapshot, at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+INSERT INTO merges (event, person, other, joined, why, snapshot, at, kept) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 
 -- name: merge_forget (what was known of those who were merged into these)
-UPDATE merges SET snapshot = NULL WHERE person {in_numbers} AND joined = 1 AND snapshot IS NOT NULL RETURNING other
+UPDATE merges SET snapshot = NULL, kept = NULL WHERE person {in_numbers} AND joined > 0 AND snapshot IS NOT NULL RETURNING other
+
+-- name: merge_undone (they are two again)
+UPDATE merges SET joined = 2, snapshot = NULL, kept = NULL WHERE other = ? AND joined = 1
+
+-- name: outbox_part (what waits of somebody who is two again, of the one whose number it came in under)
+UPDATE outbox SET person = ? WHERE person = ? AND event IN (SELECT e.id FROM events e WHERE e.person = ?)
 
 -- name: merges_of
 SELECT event, person, other, joined, why, at FROM merges WHERE person = ? OR other = ? ORDER BY event LIMIT 100
@@ -125,11 +131,12 @@ SELECT destination, verdict, coalesce(reason, ''), count(*) FROM ledger GROUP BY
 SELECT platform_event, platform_id, value, currency, verdict FROM ledger
 WHERE destination = ? AND verdict IN ('accepted', 'warned') ORDER BY event
 
--- name: ledger_find (what replay may take up again, newest first: verdicts, events since, reason where '' is any)
+-- name: ledger_find (what replay may take up again, newest first: verdicts, times since, reason where '' is any, events from, to)
 SELECT l.event, l.verdict, l.reason, l.sentence, l.platform_event, l.platform_id, l.decided_at, l.request, e.time, e.name,
        l.value, l.currency
 FROM ledger l JOIN events e ON e.id = l.event
 WHERE l.destination = ? AND l.verdict IN ('refused', 'unknown') AND l.verdict {in_texts} AND e.time >= ? AND (CAST(? AS TEXT) = '' OR l.reason = ?)
+    AND l.event >= ? AND l.event <= ?
 ORDER BY l.event DESC LIMIT ?
 
 -- name: trace_add
