@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from signalpost.web.pages import find, findings, health, login, quality, reports, segments, signals, today
+from signalpost.web.pages import changes, find, findings, health, login, quality, reports, segments, settings, signals, today
 from signalpost.web.routing import Way
 
 WAYS: tuple[Way, ...] = (
@@ -14,7 +14,9 @@ WAYS: tuple[Way, ...] = (
     *quality.WAYS,
     *findings.WAYS,
     *reports.WAYS,
+    *changes.WAYS,
     *find.WAYS,
+    *settings.WAYS,
     *login.WAYS,
     *health.WAYS,
 )
@@ -31,7 +33,10 @@ class Entry(Struct, frozen=True):
 
 GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ("Flow", (Entry("/", "Today", "t"), Entry("/signals", "Signals", "s"), Entry("/people", "People", "p"))),
-    ("Audiences", (Entry("/segments", "Segments", "a"), Entry("/journeys", "Journeys", "j"))),
+    (
+        "Audiences",
+        (Entry("/segments", "Segments", "m"), Entry("/audiences", "Audiences", "a"), Entry("/journeys", "Journeys", "o")),
+    ),
     (
         "Proof",
         (
