@@ -15,6 +15,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from msgspec import Struct
 
+from signalpost.errors import SignalpostError
+
 VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
 ROLES = {
     VIEWER: "sees everything, people masked; changes nothing",
@@ -28,6 +30,16 @@ SHORTEST = 10
 
 SESSION_MS = 7 * 86_400_000
 LINK_MS = 3 * 86_400_000
+
+KEY_ROLES = (VIEWER, OPERATOR)
+"""Roles of API keys: who comes in, and what is erased, is for people to say."""
+
+KEY_MARK = "sp_"
+"""How an API key begins, so that one that leaked is recognised."""
+
+
+class Refused(SignalpostError):
+    """What was asked of accounts cannot be done; the sentence says why, and what to do instead."""
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -47,6 +59,20 @@ class User(Struct, frozen=True, kw_only=True):
 def secret() -> str:
     """A new secret, fit for an address or a cookie."""
     return secrets.token_urlsafe(32)
+
+
+def mail_address(text: str) -> str:
+    """An e-mail address as it is kept; raises `Refused` when it is none."""
+    address = text.strip().lower()
+    name, _, domain = address.rpartition("@")
+    if not name or "." not in domain.strip(".") or len(address) > 254 or not address.isprintable() or " " in address:
+        raise Refused("Write an e-mail address such as ada@shop.example.")
+    return address
+
+
+def domain_of(address: str) -> str:
+    """What stands behind the last @ of an e-mail address, in lower case."""
+    return address.rpartition("@")[2].lower()
 
 
 def digest(secret: str) -> str:
@@ -76,8 +102,9 @@ def hashed(password: str) -> str:
 
 def matches(kept: str, password: str) -> bool:
     """Whether `password` is the one that `hashed` gave `kept` for; as slow when `kept` is empty (nobody, or no password)."""
+    nobody = _nobody()  # made at the first call, whoever it is for
     try:
-        _hasher().verify(kept or _nobody(), password)
+        _hasher().verify(kept or nobody, password)
     except (VerificationError, InvalidHashError):
         return False
     return bool(kept)

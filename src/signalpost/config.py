@@ -961,6 +961,23 @@ def _is_url(value: Value) -> str | None:
     return None
 
 
+def _is_issuer(value: Value) -> str | None:
+    parts = _split(value.text or "")
+    secure = parts is not None and (parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts)))
+    if parts is None or not secure or not parts.hostname or parts.query or parts.fragment:
+        return f"`{value.path}` must be an https address such as `https://accounts.google.com`, not `{value.raw}`."
+    return None
+
+
+def _is_domain(value: Value) -> str | None:
+    text = value.text or ""
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", text):
+        return f"`{value.path}` must be a mail domain such as `shop.example`, not `{value.raw}`."
+    if text in MAILBOXES:
+        return f"Anybody can have an address at `{value.raw}`, and would come in. Invite people one by one instead."
+    return None
+
+
 def _is_database(value: Value) -> str | None:
     text = value.text or ""
     if "://" not in text:
@@ -1061,6 +1078,8 @@ _CHECKS = {
     "timezone": _is_timezone,
     "duration": _is_duration,
     "url": _is_url,
+    "issuer": _is_issuer,
+    "domain": _is_domain,
     "database": _is_database,
     "network": _is_network,
     "path": _is_path,

@@ -441,6 +441,32 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     public_url: Annotated[str | None, Meta(extra={"is": "url"}, description="How browsers reach this server.")] = None
 
 
+class SingleSignOn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Logging in to the console by a provider of OpenID Connect."""
+
+    issuer: Annotated[
+        str, Meta(extra={"is": "issuer"}, description="The provider's issuer address, such as `https://accounts.google.com`.")
+    ]
+    client_id: Annotated[str, Meta(min_length=1, description="The client id that the provider gave Signalpost.")]
+    client_secret: Annotated[Secret, Meta(description="The client's secret.")]
+    title: Annotated[str, Meta(min_length=1, max_length=40, description="What the button on the login page calls it.")] = (
+        "single sign-on"
+    )
+    domains: Annotated[
+        tuple[Annotated[str, Meta(extra={"is": "domain"})], ...],
+        Meta(description="Mail domains from which anybody may come in; without one, only users whom an admin invited."),
+    ] = ()
+    role: Annotated[
+        Literal["viewer", "operator"], Meta(description="The role of those who come in from `domains` for the first time.")
+    ] = "viewer"
+
+
+class Console(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may come into the console."""
+
+    oidc: Annotated[SingleSignOn | None, Meta(description="Single sign-on by OpenID Connect, beside passwords.")] = None
+
+
 class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """One brand in one environment."""
 
@@ -525,6 +551,7 @@ class Workspace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, d
     retention: Annotated[Retention, Meta(description="How long things are kept.")] = field(default_factory=Retention)
     destinations: Annotated[dict[str, Destination], Meta(description="Where conversions go, each under its name.")] = {}
     server: Annotated[Server, Meta(description="How Signalpost listens.")] = field(default_factory=Server)
+    console: Annotated[Console, Meta(description="Who may come into the console.")] = field(default_factory=Console)
 
     @cached_property
     def aliases(self) -> dict[str, str]:

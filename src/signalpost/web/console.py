@@ -9,11 +9,11 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import structlog
 from jinja2 import Environment
@@ -30,8 +30,9 @@ from signalpost.accounts import User
 from signalpost.config import Workspace
 from signalpost.store import accounts as kept
 from signalpost.store.database import Connection, Database
-from signalpost.web import pages, words
-from signalpost.web.door import Attempts, Sealed, address_of, come_again
+from signalpost.web import pages, sign_on, words
+from signalpost.web.door import Attempts, Sealed, come_again
+from signalpost.web.intake import Proxies
 from signalpost.web.live import Watchers
 from signalpost.web.routing import ANYONE, Way
 from signalpost.web.running import Running
@@ -41,6 +42,9 @@ log = structlog.get_logger("signalpost")
 
 Answer = TypeVar("Answer")
 HERE = Path(__file__).parent
+
+SEEN_MS = 60_000
+"""How exactly it is known when somebody was last seen: not every page writes it down."""
 
 
 class Console:
@@ -65,12 +69,17 @@ class Console:
         named = f"{workspace.workspace} {workspace.environment} {workspace.shown_database}"
         self.cookie = "signalpost-" + hashlib.sha256(named.encode()).hexdigest()[:8]
         self.attempts = Attempts()
+        self.proxies = Proxies(workspace.server.trusted_proxies)
+        self.sign_on = sign_on.provider(workspace.console.oidc)
+        self._seen: dict[object, int] = {}
         self.watchers = Watchers()
         self.zone = words.zone(workspace.timezone)
         self.kept: dict[object, Any] = {}
         """What a page keeps between visits, by a key of its own (a feed that many watch)."""
         # Its own readers: a slow page must never hold up the pipeline's reads.
         self._readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="console-reader")
+        # Passwords are slow to check, and need memory, on purpose: a crowd of guesses waits in line.
+        self._hashers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="console-hasher")
         self.templates = self._environment()
 
     def application(self) -> ASGIApp:
@@ -83,7 +92,7 @@ class Console:
         return Sealed(Starlette(routes=routes, exception_handlers={HTTPException: self.problem, Exception: self.failure}))
 
     def stop(self) -> None:
-        """Let go of everybody who watches, so that the server can end."""
+        """Let go of everybody who watches, and of plans under way, so that the server can end."""
         self.watchers.stop()
 
     def file_text(self) -> str | None:
@@ -93,6 +102,10 @@ class Console:
     async def read(self, work: Callable[[Connection], Answer]) -> Answer:
         """Reading work on the console's own threads."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.database.look, work)
+
+    async def hash(self, work: Callable[..., Answer], *given: str) -> Answer:
+        """Work with passwords, on threads of its own."""
+        return await asyncio.get_running_loop().run_in_executor(self._hashers, work, *given)
 
     def _environment(self) -> Environment:
         environment = words.environment(self.zone)
@@ -131,7 +144,7 @@ class Console:
             return user
         visit = Visit(self, request, user, csrf=accounts.form_token(cookie) if by_cookie else "")
         if way.role == ANYONE:
-            if way.method == "POST" and _foreign(request):
+            if way.method == "POST" and self._foreign(request):
                 raise HTTPException(403, "This form was sent from another site.")
             return visit
         if user is None:
@@ -140,7 +153,7 @@ class Console:
             raise HTTPException(403, f"This needs the role {way.role}; yours is {user.role}. An admin can change it in Settings.")
         if way.method == "POST" and by_cookie:
             given = request.headers.get("x-csrf") or await visit.field("csrf")
-            if _foreign(request) or not accounts.same(visit.csrf, given):
+            if self._foreign(request) or not accounts.same(visit.csrf, given):
                 raise HTTPException(403, "This form is too old or was sent from another site. Load the page again and repeat it.")
         return visit
 
@@ -149,17 +162,52 @@ class Console:
         now = time.time_ns() // 1_000_000
         bearer = request.headers.get("authorization", "")
         if bearer[:7].lower() == "bearer ":
-            address = address_of(request)
-            if seconds := self.attempts.wait(address, now / 1000):
+            guessing, key = f"key {self.address_of(request)}", bearer[7:].strip()
+            if seconds := self.attempts.wait(guessing, now / 1000):
                 return come_again(seconds), False
-            user = await self.read(lambda connection: kept.keyed(connection, bearer[7:].strip(), now))
+            user = await self.read(lambda connection: kept.keyed(connection, key, now))
             if user is None:
-                self.attempts.failed(address, now / 1000)
+                self.attempts.failed(guessing, now / 1000)
+            else:
+                self._note_seen("key_used", accounts.digest(key), now)
             return user, False
         if not cookie:
             return None, False
         user = await self.read(lambda connection: kept.signed_in(connection, cookie, now))
+        if user is not None:
+            self._note_seen("user_seen", user.id, now)
         return user, user is not None
+
+    def _note_seen(self, statement: str, whom: object, now: int) -> None:
+        """Write down that somebody was here, now and then, without keeping them waiting."""
+        if now - self._seen.get(whom, 0) < SEEN_MS:
+            return
+        self._seen[whom] = now
+
+        def told(done: Future[int]) -> None:
+            if error := done.exception():
+                log.warning("it is not noted who was here", error=str(error))
+
+        self.database.submit(lambda connection: connection.run(statement, now, whom)).add_done_callback(told)
+
+    def address_of(self, request: Request) -> str:
+        """The other side's address, for counting attempts; behind proxies of ours it is what they say."""
+        peer = request.client.host if request.client else ""
+        return self.proxies.client(peer, request.headers.get("x-forwarded-for", "")) or peer
+
+    def secure(self, request: Request) -> bool:
+        """Whether browsers reach us by TLS: here, or at a proxy before us."""
+        ours = request.client is not None and self.proxies.trusted(request.client.host)
+        forwarded = request.headers.get("x-forwarded-proto", "").strip().lower() if ours else ""
+        return "https" in {request.scope["scheme"], forwarded, urlsplit(self.workspace.server.public_url or "").scheme}
+
+    def _foreign(self, request: Request) -> bool:
+        """Whether another site sent this form."""
+        origin = request.headers.get("origin")
+        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+            return True
+        own = {request.headers.get("host", ""), urlsplit(self.workspace.server.public_url or "").netloc} - {""}
+        return origin is not None and origin.partition("://")[2] not in own
 
     # ---- trouble -----------------------------------------------------------------------------------------------------------
 
@@ -183,14 +231,6 @@ class Console:
         """The store or we ourselves failed; the log has the rest."""
         log.error("a page failed", path=masking.text(request.url.path), error=type(error).__name__, exc_info=error)
         return JSONResponse({"error": "This page failed. The server's log says why."}, 500)
-
-
-def _foreign(request: Request) -> bool:
-    """Whether another site sent this form."""
-    origin = request.headers.get("origin")
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        return True
-    return origin is not None and origin.partition("://")[2] != request.headers.get("host", "")
 
 
 def _asked_in(request: Request, way: Way) -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -66,17 +65,17 @@ class Attempts:
         failed = [at for at in self._failed.get(name, ()) if at > now - WINDOW_S]
         return int(failed[0] + WINDOW_S - now) + 1 if len(failed) >= ATTEMPTS else 0
 
+    def right(self, name: str) -> None:
+        """Forget the latest one: it was right."""
+        if name in self._failed:
+            self._failed[name].pop()
+
     def failed(self, name: str, now: float) -> None:
-        """Remember a wrong one."""
+        """Remember a wrong one; one that is still being looked at counts as wrong until `right` is called."""
         failed = [at for at in self._failed.pop(name, ()) if at > now - WINDOW_S]
         self._failed[name] = [*failed, now][-ATTEMPTS:]
         while len(self._failed) > MOST_ADDRESSES:
             del self._failed[next(iter(self._failed))]
-
-
-def address_of(request: Request) -> str:
-    """The other side's address, for counting attempts."""
-    return request.client.host if request.client else ""
 
 
 def local_path(wanted: str) -> str:

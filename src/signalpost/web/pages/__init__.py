@@ -17,6 +17,7 @@ WAYS: tuple[Way, ...] = (
     *changes.WAYS,
     *find.WAYS,
     *settings.WAYS,
+    *settings.WAYS,
     *login.WAYS,
     *health.WAYS,
 )
