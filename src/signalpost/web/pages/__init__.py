@@ -17,7 +17,6 @@ WAYS: tuple[Way, ...] = (
     *changes.WAYS,
     *find.WAYS,
     *settings.WAYS,
-    *settings.WAYS,
     *login.WAYS,
     *health.WAYS,
 )
