@@ -33,6 +33,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     doubles        pixel beside server: what a platform makes of an order told twice
     state          what a batch is decided on, and what was decided
     findings       everything wrong or doubtful, decided from figures
+    usecases       what Signalpost can do for a brand, what that needs, and the change that begins it
     store          journal, people, orders, ledger, outbox on SQLite or PostgreSQL
     transport      one request -> one answer over HTTP
     plan           the workspace compiled for deciding
@@ -57,6 +58,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     replay         sending again what was refused or never answered
     trial          a test person's cart and purchase to a platform, held against what was promised
     proposals      a proposed workspace file held against the present one
+    revising       a proposed workspace file: whether it may come into force, and how it gets into the file
     previews       a rule asked of history before it is a segment
     starter        a first workspace file
     platforms      strict emulators of the two platforms

@@ -61,7 +61,7 @@ class Table(Struct, frozen=True, kw_only=True):
     page: Callable[[Connection, Workspace, Period, tuple[Any, ...] | None], Page]
 
 
-def _signals(connection: Connection, workspace: Workspace, period: Period, after: tuple[Any, ...] | None) -> Page:
+def _signals(connection: Connection, workspace: Workspace, period: Period, after: tuple[Any, ...] | None) -> Page:  # noqa: ARG001
     at, number = after or (period.since, -1)
     found = connection.rows("export_signals", at, period.until, at, number, PAGE)
     rows: list[tuple[Cell, ...]] = []
