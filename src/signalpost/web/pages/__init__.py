@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from signalpost.web.pages import changes, find, findings, health, login, quality, reports, segments, settings, signals, today
+from signalpost.web.pages import (
+    changes,
+    find,
+    findings,
+    health,
+    login,
+    people,
+    quality,
+    reports,
+    segments,
+    settings,
+    signals,
+    today,
+)
 from signalpost.web.routing import Way
 
 WAYS: tuple[Way, ...] = (
     *today.WAYS,
     *signals.WAYS,
+    *people.WAYS,
     *segments.WAYS,
     *quality.WAYS,
     *findings.WAYS,
