@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from msgspec import Struct
 from rich.console import Console
 from rich.text import Text
 
@@ -24,33 +23,13 @@ from signalpost.processing import now_ms
 from signalpost.rollout import Check, Standing
 from signalpost.store import rollouts
 from signalpost.store.database import Connection, Database
-from signalpost.store.rollouts import Noted
-
-LINES = 5
-"""Changes that the status shows of each destination."""
+from signalpost.store.rollouts import Status
 
 application = typer.Typer(help="Staged rollouts: where they stand, and moving them by hand.", add_completion=False)
 
 Name = Annotated[str, typer.Argument(help="A destination of the workspace file.", metavar="DESTINATION")]
 Note = Annotated[str, typer.Option("--note", help="Why, for the audit.")]
 By = Annotated[str | None, typer.Option("--by", help="Who, for the audit; the system's user without it.")]
-
-
-class Status(Struct, frozen=True, kw_only=True):
-    """One destination's rollout as it is shown; times in epoch ms."""
-
-    destination: str
-    stage: int
-    """From 1, as people count; 0: it has not begun."""
-    stages: int
-    sends: list[str]
-    since: int | None = None
-    held: str = ""
-    may_advance_at: int | None = None
-    """The end of the stage's least time; None: the last stage, or it goes on by hand."""
-    checks: list[Check] = []
-    withheld: dict[str, dict[str, int]] = {}
-    changes: list[Noted] = []
 
 
 @application.callback(invoke_without_command=True)
@@ -69,7 +48,7 @@ def status(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
 
     def read(connection: Connection) -> list[Status]:
         known = rollouts.standings(connection)
-        return [status_of(connection, name, destination, known.get(name)) for name, destination in staged.items()]
+        return [rollouts.status_of(connection, name, destination, known.get(name)) for name, destination in staged.items()]
 
     database = Database(workspace.database)
     try:
@@ -117,7 +96,7 @@ def _move(*, file: File, name: str, steps: int, note: str, by: str | None, as_js
     def work(connection: Connection) -> tuple[list[Check], rollouts.Change]:
         now = now_ms()
         before = rollouts.standings(connection).get(name, Standing(destination=name, since=now))
-        here = status_of(connection, name, destination, before)
+        here = rollouts.status_of(connection, name, destination, before)
         change = rollouts.move(connection, workspace, name, steps, who=who, note=note, now=now)
         return [check for check in here.checks if not check.holds], change
 
@@ -153,27 +132,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError) as error:
         raise Misuse("This system does not say who you are; say it with --by.") from error
-
-
-def status_of(connection: Connection, name: str, destination: Destination, standing: Standing | None) -> Status:
-    """Where one destination's rollout stands, with its figures."""
-    stages = destination.rollout
-    if standing is None:
-        return Status(destination=name, stage=0, stages=len(stages), sends=sorted(rollout.allowed(stages, 0) or ()))
-    standing = rollout.placed(stages, standing)
-    here, last = stages[standing.stage], standing.stage == len(stages) - 1
-    return Status(
-        destination=name,
-        stage=standing.stage + 1,
-        stages=len(stages),
-        sends=sorted(rollout.allowed(stages, standing.stage) or ()),
-        since=standing.since,
-        held=standing.held,
-        may_advance_at=None if last else rollout.earliest(here, standing),
-        checks=[] if last else list(rollout.checks(here, rollouts.figures(connection, destination, standing))),
-        withheld=rollouts.kept_back(connection, standing),
-        changes=rollouts.audit(connection, name, LINES),
-    )
 
 
 # ---- how it looks ----------------------------------------------------------------------------------------------------------

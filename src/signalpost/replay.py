@@ -25,6 +25,8 @@ from signalpost.store.database import Connection
 MOST = 10_000
 """Signals of one replay; run it again for more."""
 
+ANY = (1 << 63) - 1
+
 TOGETHER = 500
 """Signals taken up in one transaction: a running server writes in between."""
 
@@ -60,16 +62,25 @@ RISKS = {
 
 
 def candidates(
-    connection: Connection, route: pipeline.Route, *, verdicts: Sequence[str], reason: str | None, since: int, now: int
+    connection: Connection,
+    route: pipeline.Route,
+    *,
+    verdicts: Sequence[str],
+    reason: str | None,
+    since: int,
+    now: int,
+    event: int | None = None,
 ) -> list[Candidate]:
-    """What a replay of these verdicts would take up, each with its risk: the newest `MOST`, oldest first.
+    """What a replay of these verdicts (of one `event` alone where it is given) would take up, each with its risk: the newest
+    `MOST`, oldest first.
 
     How long an unknown one may have been at the platform is counted from when it was decided: which of several attempts
     arrived first is not known, and one that a crash cut off left no mark.
     """
     found = []
     window = int(route.platform.limits.dedupe_ms * SAFETY)
-    rows = connection.rows("ledger_find", route.name, list(verdicts), since, reason or "", reason or "", MOST)
+    first, last = (0, ANY) if event is None else (event, event)
+    rows = connection.rows("ledger_find", route.name, list(verdicts), since, reason or "", reason or "", first, last, MOST)
     held = {
         position
         for (position,) in connection.rows("journal_held", sorted({row[0] >> pipeline.PLACES for row in rows}))

@@ -234,10 +234,6 @@ ON CONFLICT (minute, destination, name, verdict, reason, currency) DO UPDATE SET
     value_micros = {least}({greatest}(rollups.value_micros + excluded.value_micros, -2305843009213693952), 2305843009213693952),
     latency_ms = rollups.latency_ms + excluded.latency_ms
 
--- name: rollups_since
-SELECT destination, name, verdict, reason, currency, sum(signals), sum(CAST(value_micros AS {wide})), sum(latency_ms) FROM rollups
-WHERE minute >= ? GROUP BY destination, name, verdict, reason, currency
-
 -- name: prune_journal
 DELETE FROM journal WHERE position IN (
     SELECT j.position FROM journal j WHERE j.received_at < ? AND NOT EXISTS (SELECT 1 FROM backlog b WHERE b.position = j.position)
@@ -274,9 +270,6 @@ ORDER BY p.changed_at LIMIT ?
 
 -- name: prune_rollups
 DELETE FROM rollups WHERE minute < ?
-
--- name: events_since
-SELECT count(*) FROM events WHERE received_at >= ?
 
 -- name: events_repeating (of one message key: what lies between key# and key$)
 SELECT id, message_key, kind, name, person, order_id, time, received_at, note FROM events
