@@ -14,6 +14,7 @@ import typer
 
 from signalpost import (
     __version__,
+    cli_accounts,
     cli_alerts,
     cli_audiences,
     cli_lift,
@@ -105,3 +106,4 @@ application.add_typer(cli_rollout.application, name="rollout")
 application.add_typer(cli_segments.application, name="segments")
 application.add_typer(cli_audiences.application, name="audiences")
 application.add_typer(cli_alerts.application, name="alerts")
+application.add_typer(cli_accounts.application, name="users")

@@ -55,6 +55,11 @@ def serve(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
             )
         sys.stdout.flush()
 
+    if room.in_the_open(workspace.server):
+        complain(
+            f"Passwords of the console travel openly to {workspace.server.host}. Let a proxy do TLS and write its https address "
+            "as `server.public_url`, or listen on 127.0.0.1."
+        )
     asyncio.run(room.run(workspace, environ=os.environ, state=file.resolve().parent, file=file, announce=announce))
 
 

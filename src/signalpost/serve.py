@@ -10,13 +10,15 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from msgspec import Struct
 
-from signalpost.config import Workspace, in_a_file
+from signalpost.config import Server, Workspace, in_a_file
 from signalpost.errors import SignalpostError
 from signalpost.processing import collect_rarely, now_ms
 from signalpost.store import accounts, owner, revisions
@@ -164,7 +166,7 @@ async def serving(
             yield Serving(
                 url=url,
                 tls_url=tls_url,
-                console=await _way_in(database, url),
+                console=await _way_in(database, (server.public_url or url).rstrip("/")),
                 worker=worker,
                 database=database,
             )
@@ -177,6 +179,15 @@ async def serving(
 
 def _found(file: Path) -> str:
     return file.read_bytes().decode("utf-8-sig")
+
+
+def in_the_open(server: Server) -> bool:
+    """Whether passwords of the console travel without encryption: others can reach it, and no proxy before it does TLS."""
+    try:
+        alone = server.host == "localhost" or ip_address(server.host).is_loopback
+    except ValueError:
+        alone = False
+    return not alone and urlsplit(server.public_url or "").scheme != "https"
 
 
 async def _way_in(database: Database, url: str) -> str:

@@ -132,7 +132,8 @@ class SignOn:
         answer = await self._ask(Request(method="POST", url=address, headers=headers, body=body.encode()))
         if answer.status != 200:
             raise NotTaken(f"The provider did not take our code (HTTP {answer.status}). Check `console.oidc`, and log in again.")
-        return _read(answer, dict[str, Any])
+        token: dict[str, Any] = _read(answer, dict[str, Any])
+        return token
 
     def _issuer(self) -> str:
         return self.options.issuer.rstrip("/") if self._provider is None else self._provider.issuer
@@ -148,7 +149,7 @@ class SignOn:
                     raise NotTaken("The provider calls itself by another name than `console.oidc.issuer`. Write its name there.")
                 keys = await self._ask(Request(method="GET", url=provider.jwks_uri, headers=get))
                 try:
-                    self._keys = KeySet.import_key_set(_read(keys, dict[str, Any]))  # type: ignore[arg-type]
+                    self._keys = KeySet.import_key_set(_read(keys, dict[str, Any]))
                 except (JoseError, ValueError, KeyError) as error:
                     raise NotTaken("The provider's keys cannot be read. Try again in a minute.") from error
                 self._provider, self._read_at = provider, now

@@ -476,10 +476,6 @@ def _midnight(visit: Visit, day: str, later: int) -> int:
 
 async def show_alerts(visit: Visit) -> Response:
     """`/settings/alerts`: who is told when something is wrong."""
-    return await _alerts(visit)
-
-
-async def _alerts(visit: Visit, **more: object) -> Response:
     options = visit.workspace.alerts
     rows = await visit.read(lambda connection: connection.rows("alerts_last", 20))
     facts = Alerts(
@@ -493,7 +489,7 @@ async def _alerts(visit: Visit, **more: object) -> Response:
             for number, sentence, severity, alerted_at, closed_at in rows
         ],
     )
-    return _show(visit, "settings_alerts.html", facts, **more)
+    return _show(visit, "settings_alerts.html", facts)
 
 
 def _kind(address: str) -> str:
