@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signalpost import coverage
-from signalpost.amend import Change
+from signalpost.amend import Change, compact
 from signalpost.config import Destination, Workspace
 from signalpost.destinations import CATALOG
 from signalpost.segments import catalog
@@ -47,7 +47,6 @@ class Parts(Struct, frozen=True, kw_only=True):
     derived: dict[str, Any] = {}
     events: dict[str, dict[str, str]] = {}
     """Platform -> canonical event -> its name there, where the destination does not send the standard table."""
-    value_tiers: dict[str, Any] = {}
 
 
 class UseCase(Struct, frozen=True, kw_only=True):
@@ -303,7 +302,7 @@ class Fix(Struct, frozen=True, kw_only=True):
 def compiled(case: UseCase, answers: Mapping[str, str], workspace: Workspace) -> dict[str, Rule]:
     """The rules that the use case would put into the file, by segment; raises ValueError for answers that make no rule."""
     parts = case.parts(answers)
-    alone = replace(workspace, segments=parts.segments, tiers={}, audiences=(), value_tiers=parts.value_tiers, journeys={})
+    alone = replace(workspace, segments=parts.segments, tiers={}, audiences=(), value_tiers={}, journeys={})
     try:
         return dict(catalog.of(alone).rules)
     except (ValueError, KeyError, TypeError) as error:
@@ -589,8 +588,8 @@ def changes(
 ) -> list[Change]:
     """What puts the use case into the file for these destinations; `mapped`: the shop's event name -> the canonical one.
 
-    A destination that the file does not have must be a platform's name: an account is made for it.
-    What is there under the same name is replaced; audiences of other segments stay as they are.
+    A destination that the file does not have must be a platform's name: an account is made for it. A segment of the same name
+    gets the new rule; audiences that are there stay as they are. Empty when the file does all of it already.
     """
     parts = case.parts(answers)
     found = [Change(["events", own], canonical) for own, canonical in mapped.items()]
@@ -599,9 +598,12 @@ def changes(
         if name not in types:
             found.append(Change(["destinations", name], account(name, name)))
             types[name] = name
-    found += [Change(["derived", name], rule) for name, rule in parts.derived.items()]
-    found += [Change(["segments", name], rule) for name, rule in parts.segments.items()]
-    found += [Change(["value_tiers", name], rule) for name, rule in parts.value_tiers.items()]
+    for name, derived in parts.derived.items():
+        if name not in workspace.derived:
+            found.append(Change(["derived", name], compact(derived)))
+    for name, rule in parts.segments.items():
+        if workspace.segments.get(name) != rule:
+            found.append(Change(["segments", name], compact(rule)))
     for name in destinations:
         chosen = workspace.destinations.get(name)
         if chosen is None or chosen.events == "standard":
@@ -609,14 +611,14 @@ def changes(
         for event, called in parts.events.get(types[name], {}).items():
             if event not in chosen.events:
                 found.append(Change(["destinations", name, "events", event], called))
-    places = {(each.segment, each.use): place for place, each in enumerate(workspace.audiences)}
     for audience in parts.audiences:
-        place = places.get((audience["segment"], audience["use"]))
-        if place is None:
-            found.append(Change(["audiences", "+"], {**audience, "to": list(destinations)}))
-            continue
-        known = workspace.audiences[place]
-        everywhere = list(dict.fromkeys((*known.to, *destinations)))
-        if set(everywhere) != set(known.to):
-            found.append(Change(["audiences", place, "to"], everywhere))
+        served = {
+            name
+            for each in workspace.audiences
+            if (each.segment, each.use) == (audience["segment"], audience["use"])
+            for name in each.to
+        }
+        new = [name for name in destinations if name not in served]
+        if new:
+            found.append(Change(["audiences", "+"], compact({**audience, "to": new})))
     return found

@@ -204,7 +204,7 @@ async def lifts(visit: Visit) -> Response:
         if not _holds_out(audience):
             continue
         made = await _beside(visit).ask(
-            ("lift", visit.workspace.workspace, audience, since, window),
+            ("lift", visit.workspace.workspace, repr(audience), since, window),
             partial(
                 _compare, visit.console.database, visit.workspace, audience, SINCE[since] * DAY, WINDOWS[window] * DAY, visit.now
             ),
