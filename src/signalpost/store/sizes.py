@@ -16,6 +16,7 @@ from msgspec import Struct
 from signalpost.config import Workspace
 from signalpost.options import UNITS
 from signalpost.segments import catalog, live
+from signalpost.segments.flows import Flow
 from signalpost.segments.forecast import forecast
 from signalpost.store import audiences, segments, valuing
 from signalpost.store.audiences import Figures
@@ -37,6 +38,12 @@ MEMBERS = 20_000
 
 AHEAD = 7 * DAY
 """How far ahead a forecast looks."""
+
+WINDOWS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
+"""The windows in which people's ways through tiers are counted."""
+
+MOVES = 50_000
+"""The newest moves of each tier that are looked through for that."""
 
 WALKED = 20_000
 """People whom a forecast walks; where more are due, it ends at the moment of the next of them."""
@@ -87,6 +94,28 @@ class Counted(Struct, frozen=True, kw_only=True):
     """Number of a segment -> its hours, those that are new or counted again."""
     audiences: dict[int, Audience]
     outlooks: dict[int, Outlook]
+    passing: dict[int, Passing]
+    """Of each ladder and of value tiers, by the number of the lowest of their segments."""
+
+
+class Way(Struct, frozen=True, kw_only=True):
+    """People who went from one tier to another, or in or out, by the same."""
+
+    source: int
+    """Number of a segment; 0: from outside."""
+    target: int
+    event: str
+    people: int
+
+
+class Passing(Struct, frozen=True, kw_only=True):
+    """How people went through tiers that stand side by side."""
+
+    at: int
+    since: dict[str, int]
+    """Window -> since when its moves were looked at: later than its beginning where there are very many."""
+    ways: dict[str, list[Way]]
+    """Window -> the ways, those of most people first."""
 
 
 class _People(Struct, frozen=True):
@@ -107,6 +136,7 @@ def count(connection: Connection, workspace: Workspace, now: int) -> Counted:
         hours=_hours(connection, now),
         audiences=_audiences(connection, now),
         outlooks=_outlooks(connection, workspace, now),
+        passing=_passing(connection, workspace, now),
     )
 
 
@@ -118,6 +148,7 @@ def keep(connection: Connection, counted: Counted) -> None:
     facts: list[tuple[str, int, Struct]] = [("people", 0, _People(counted.people))]
     facts += [("audience", slot, each) for slot, each in counted.audiences.items()]
     facts += [("forecast", slot, each) for slot, each in counted.outlooks.items()]
+    facts += [("passing", slot, each) for slot, each in counted.passing.items()]
     connection.run_many("sizes_fact", [(what, slot, counted.at, _encode(each)) for what, slot, each in facts])
 
 
@@ -193,6 +224,28 @@ def _outlooks(connection: Connection, workspace: Workspace, now: int) -> dict[in
     }  # fmt: skip
 
 
+def _passing(connection: Connection, workspace: Workspace, now: int) -> dict[int, Passing]:
+    segments_of, numbers = catalog.of(workspace), segments.slots(connection)
+    families = [*segments_of.ladders.values()]
+    families += [tuple(catalog.band_segment(name, band) for band in each.names) for name, each in segments_of.bands.items()]
+    found = {}
+    for names in families:
+        slots = [numbers[name] for name in names if name in numbers]
+        if slots:
+            counted = {name: segments.through(connection, slots, now - span, MOVES) for name, span in WINDOWS.items()}
+            found[slots[0]] = Passing(
+                at=now,
+                since={name: since for name, (_, since) in counted.items()},
+                ways={name: _ways(flows) for name, (flows, _) in counted.items()},
+            )
+    return found
+
+
+def _ways(flows: Mapping[Flow, int]) -> list[Way]:
+    ordered = sorted(flows.items(), key=lambda each: (-each[1], each[0].source, each[0].target, each[0].event))
+    return [Way(source=flow.source, target=flow.target, event=flow.event, people=people) for flow, people in ordered]
+
+
 # ---- reading ---------------------------------------------------------------------------------------------------------------
 
 
@@ -227,5 +280,12 @@ def outlook(connection: Connection, slot: int) -> Outlook | None:
     return _outlook.decode(bytes(found[0][0])) if found else None
 
 
+def passing(connection: Connection, slot: int) -> Passing | None:
+    """How people went through the tiers of which this segment is the lowest, as counted last."""
+    found = connection.rows("sizes_fact_of", "passing", slot)
+    return _through.decode(bytes(found[0][0])) if found else None
+
+
+_through = msgspec.json.Decoder(Passing)
 _audience = msgspec.json.Decoder(Audience)
 _outlook = msgspec.json.Decoder(Outlook)

@@ -143,3 +143,16 @@ SELECT state, count(DISTINCT key) FROM audience_keys WHERE audience = ? GROUP BY
 
 -- name: audience_reachable (people with an identifier at the platform)
 SELECT count(DISTINCT person) FROM audience_keys WHERE audience = ? AND state = 'there'
+
+-- name: audience_waiting (the next so many in turn: how many, since when the first waits, how many are urgent)
+SELECT count(*), min(asked_at), coalesce(sum(CASE WHEN priority = 0 THEN 1 ELSE 0 END), 0)
+FROM (SELECT asked_at, priority FROM audience_people WHERE audience = ? AND stale > 0 ORDER BY priority, asked_at LIMIT ?) p
+
+-- name: audience_next (the next in turn, and what moved them)
+SELECT p.person, p.wanted, p.priority, p.event, p.asked_at, e.name
+FROM (SELECT person, wanted, priority, event, asked_at FROM audience_people WHERE audience = ? AND stale > 0
+      ORDER BY priority, asked_at LIMIT ?) p
+LEFT JOIN events e ON e.id = p.event ORDER BY p.priority, p.asked_at, p.person
+
+-- name: audience_sizes_since
+SELECT hour, people FROM audience_sizes WHERE audience = ? AND hour >= ? ORDER BY hour

@@ -16,7 +16,7 @@ from signalpost.events import Person
 from signalpost.marked import did_you_mean
 from signalpost.segments import explain, sql
 from signalpost.segments.explain import Part
-from signalpost.segments.flows import OUTSIDE, Flow
+from signalpost.segments.flows import OUTSIDE
 from signalpost.segments.uses import Use
 from signalpost.store import batches, memberships, sizes, valuing
 from signalpost.store import segments as kept
@@ -42,11 +42,8 @@ AHEAD = {"24h": DAY, "7d": 7 * DAY, "30d": 7 * DAY}
 AMONG = 2_000
 """The newest moves that are looked through."""
 
-NEWEST = 20
+NEWEST = 12
 SAMPLE = 10
-
-STEPS = 2_000
-"""Moves of each tier that the picture of a ladder is drawn of."""
 
 Kind = Literal["rule", "ladder", "tier", "band"]
 
@@ -66,6 +63,11 @@ def use_address(use: Use) -> str:
     if use.kind in {"audience", "leaves out"}:
         return audience_address(use.name, use.destination)
     return {"segment": address(use.name), "gate": "/quality", "tool": f"/destinations/{quote(use.name, safe='')}"}[use.kind]
+
+
+def begun(sentence: str) -> str:
+    """A half sentence as the beginning of one."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 class Used(Struct, frozen=True, kw_only=True):
@@ -143,7 +145,7 @@ async def overview(visit: Visit) -> Response:
 
     facts = await visit.read(look)
     sized = {each.name: each for each in facts.segments}
-    return visit.page("segments.html", facts, overview=facts, sized=sized, address=address, spark=spark)
+    return visit.page("segments.html", facts, overview=facts, sized=sized, address=address, spark=spark, begun=begun)
 
 
 def kind_of(here: Known, name: str) -> tuple[Kind, str]:
@@ -299,7 +301,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     """Of a ladder, of a tier or a band: all of them side by side."""
     family: Family | None
     passing: list[Passing]
-    passing_since: int
+    passing_since: int | None
     rule: str
     """As the file has it, as YAML; of a tier its ladder."""
     counted_at: int | None
@@ -339,7 +341,7 @@ async def shown(visit: Visit) -> Response:
         shown=facts,
         segment=facts.listed,
         address=address,
-        spark=spark,
+        begun=begun,
         windows=tuple(WINDOWS),
         dialects=sql.DIALECTS,
         curve=curve(facts, visit),
@@ -370,7 +372,7 @@ def _shown(connection: Connection, here: Known, name: str, window: str, dialect:
     ahead = None if outlook is None or not own.ready else _ahead(outlook, now)
     family = next((each for each in families(connection, here) if each.name == own.family), None)
     tiers = listed(connection, here, family.tiers, now) if family is not None else []
-    passing, since = _passing(connection, family, now - WINDOWS[window][0]) if family is not None else ([], now)
+    passing, since = _passing(connection, family, window) if family is not None else ([], None)
     text, problem = _sql(connection, here, name, dialect)
     entered = None if not move else move == "entered"
     return Shown(
@@ -506,14 +508,17 @@ def curve(facts: Shown, visit: Visit) -> Chart | None:
 # ---- tiers side by side ----------------------------------------------------------------------------------------------------
 
 
-def _passing(connection: Connection, family: Family, since: int) -> tuple[list[Passing], int]:
-    slots = {name: slot for name, slot in kept.slots(connection).items() if name in family.tiers}
-    names = {OUTSIDE: "", **{slot: name for name, slot in slots.items()}}
-    flows, since = kept.through(connection, list(slots.values()), since, STEPS)
-    ordered: list[tuple[Flow, int]] = sorted(flows.items(), key=lambda each: -each[1])
+def _passing(connection: Connection, family: Family, window: str) -> tuple[list[Passing], int | None]:
+    numbers = kept.slots(connection)
+    slots = {numbers[name]: name for name in family.tiers if name in numbers}
+    counted = sizes.passing(connection, next(iter(slots))) if slots else None
+    if counted is None:
+        return [], None
+    ways = [each for each in counted.ways[window] if {each.source, each.target} <= {OUTSIDE, *slots}]
     return [
-        Passing(source=names[flow.source], target=names[flow.target], event=flow.event, people=people) for flow, people in ordered
-    ], since
+        Passing(source=slots.get(each.source, ""), target=slots.get(each.target, ""), event=each.event, people=each.people)
+        for each in ways
+    ], counted.since[window]
 
 
 def picture(facts: Shown, here: Known) -> Chart:
