@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from signalpost.web.pages import (
+    audiences,
     changes,
     find,
     findings,
@@ -25,6 +26,7 @@ WAYS: tuple[Way, ...] = (
     *signals.WAYS,
     *people.WAYS,
     *segments.WAYS,
+    *audiences.WAYS,
     *quality.WAYS,
     *findings.WAYS,
     *reports.WAYS,

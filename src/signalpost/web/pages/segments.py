@@ -155,8 +155,8 @@ def kind_of(here: Known, name: str) -> tuple[Kind, str]:
             return "ladder", ladder
         if name in tiers:
             return "tier", ladder
-    for tiers_name, tiers in here.segments.bands.items():
-        if name in {f"{tiers_name}_{band}" for band in tiers.names}:
+    for tiers_name, bands in here.segments.bands.items():
+        if name in {f"{tiers_name}_{band}" for band in bands.names}:
             return "band", tiers_name
     return "rule", ""
 
