@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -83,69 +83,90 @@ def _rule(gate: Gate, derived: frozenset[str]) -> Rule:
 OWN_ADVICE = "Nothing to do: the rule is one of the workspace file's own, under `gates`."
 
 
+Sense = Literal["aside", "meant", "lost"]
+"""What a withheld signal is to the shop: `aside` is nothing that a platform misses (a repeat, a test, a correction), `meant` is
+kept back on purpose, `lost` should have gone."""
+
+
 class Reason(Struct, frozen=True, kw_only=True):
     """Why, for people: `sentence` says what happened, `advice` what to do."""
 
     sentence: str
     advice: str
+    sense: Sense = "lost"
 
 
 REASONS: dict[str, Reason] = {
     "duplicate_message": Reason(
         sentence="The same message came in before; it was counted once.",
         advice="Nothing to do: clients repeat messages when the network fails.",
+        sense="aside",
     ),
     "not_mapped": Reason(
         sentence="This event is not among the events this platform is told about.",
         advice="Add it under the destination's `events` if the platform should learn from it.",
+        sense="meant",
     ),
     "other_source": Reason(
         sentence="Another source is the one that counts for this event.",
         advice="Nothing to do: `events.canonical` in the workspace file names the source that counts.",
+        sense="aside",
     ),
     "paused": Reason(
-        sentence="The destination is paused.", advice="Remove `paused: true` from the workspace file when it should send again."
+        sentence="The destination is paused.",
+        advice="Remove `paused: true` from the workspace file when it should send again.",
+        sense="meant",
     ),
     "suppressed_person": Reason(
         sentence="The person was suppressed: nothing about them may leave.",
         advice="Unsuppress the person in Customer.io if that was a mistake.",
+        sense="meant",
     ),
     "consent_denied": Reason(
         sentence="The person did not allow advertising use of this event.",
         advice="Nothing to do. If most events end here, check the consent paths in the workspace file.",
+        sense="meant",
     ),
     "test_order": Reason(
         sentence="Its sender marked this as a test.",
         advice="Nothing to do: what is marked as a test never reaches a platform in production. If real orders end here, look "
         "for `test`, `test_event_code` or `environment` in what the shop sends.",
+        sense="aside",
     ),
     "duplicate_order": Reason(
         sentence="This order was already counted as a purchase; sending it again would inflate results.",
         advice="Nothing to do here. If it happens a lot, look for a thank-you page that fires on reload.",
+        sense="aside",
     ),
     "repeat": Reason(
         sentence="The same person did the same to the same product a moment before; it was counted once.",
         advice="Nothing to do: `repeats` in the workspace file says how long a moment is.",
+        sense="aside",
     ),
     "not_yet_rolled_out": Reason(
         sentence="The destination's rollout has not come to this event yet.",
         advice="Nothing to do: `signalpost rollout status` says what the next stage waits for.",
+        sense="meant",
     ),
     "over_cap": Reason(
         sentence="Enough of these were sent for the purchases there are.",
         advice="Nothing to do: the rollout's `at_most` says how many go out for each purchase.",
+        sense="meant",
     ),
     "cancelled_before_sending": Reason(
         sentence="The order was cancelled before its purchase was sent.",
         advice="Nothing to do: the platform never hears of it.",
+        sense="meant",
     ),
     "refunded_before_sending": Reason(
         sentence="The order was paid back in full before its purchase was sent.",
         advice="Nothing to do: the platform never hears of it.",
+        sense="meant",
     ),
     "flagged_before_sending": Reason(
         sentence="The order was found to be fraudulent, or held for review, before its purchase was sent.",
         advice="Nothing to do: the platform never hears of it.",
+        sense="meant",
     ),
     "missing_order_id": Reason(
         sentence="A purchase without an order id cannot be told apart from a repeat of itself.",
@@ -158,6 +179,7 @@ REASONS: dict[str, Reason] = {
     "negative_value": Reason(
         sentence="The purchase's value is below zero: it is a correction, not a sale.",
         advice="Send refunds as Order Refunded; keep bookkeeping entries out of Order Completed.",
+        sense="aside",
     ),
     "missing_currency": Reason(
         sentence="The amount's currency is missing or not a currency code.",
@@ -180,6 +202,13 @@ REASONS: dict[str, Reason] = {
         advice="Pass e-mail, phone or user id, or the browser's IP and user agent, with the event.",
     ),
 }
+
+
+def sense(reason: str) -> Sense:
+    """What being withheld for this reason is to the shop; a reason of a platform's own is a loss."""
+    if reason.startswith("gate:"):
+        return "meant"
+    return REASONS[reason].sense if reason in REASONS else "lost"
 
 
 NOT_REAL = frozenset(

@@ -33,7 +33,7 @@ from signalpost.findings import (
     Told,
 )
 from signalpost.options import Audience
-from signalpost.store import audiences, batches, quality, rollouts, trends
+from signalpost.store import audiences, batches, quality, rollouts, sums, trends
 from signalpost.store.database import Connection, Row
 
 ORDERS = 2_000
@@ -81,9 +81,6 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------------
-
-
-FOR_EVER = 2**62
 
 
 class Usual(Struct, frozen=True, kw_only=True):
@@ -147,13 +144,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(msgspec.json.decode(text, type=list[str])) if text.startswith("[") else (text,)
 
 
-def _counts(connection: Connection, since: int, until: int = FOR_EVER) -> tuple[Count, ...]:
+def _counts(connection: Connection, since: int, until: int = sums.FOR_EVER) -> tuple[Count, ...]:
+    """Verdicts and refused messages; that events were heard is no verdict."""
     return tuple(
         [
-            Count(destination, name, verdict, reason, currency, int(signals), int(micros))
-            for destination, name, verdict, reason, currency, signals, micros in connection.rows(
-                "findings_counts", since - since % MINUTE, until
-            )
+            Count(cell.destination, cell.name, cell.verdict, cell.reason, cell.currency, cell.signals, cell.micros)
+            for cell in sums.read(connection, since, until)
+            if cell.destination or cell.verdict == "refused"
         ]
     )
 

@@ -1,4 +1,7 @@
-"""The console that moves: one look at the database a second, shared by everybody who watches, sent when it changed."""
+"""The console that moves: looks at the database that are shared by everybody who watches, sent where they changed.
+
+A page may follow several feeds: what moves by the second, and what need not, such as a chart that would be drawn anew.
+"""
 
 from __future__ import annotations
 
@@ -37,22 +40,22 @@ def message(name: str, html: str) -> str:
 
 
 class Feed:
-    """The latest picture of one window, looked at only while somebody watches."""
+    """The latest picture of something, looked at only while somebody watches, at most every so many seconds."""
 
-    def __init__(self, paint: Callable[[], Awaitable[Picture]]) -> None:
-        self._paint = paint
+    def __init__(self, paint: Callable[[], Awaitable[Picture]], *, every: float = EVERY) -> None:
+        self._paint, self._every = paint, every
         self._picture = Picture({})
         self._fresh_until = 0.0
         self._lock = asyncio.Lock()
 
     async def picture(self) -> Picture:
-        """The picture, at most about a second old."""
+        """The picture, at most about `every` seconds old."""
         async with self._lock:
             began = time.monotonic()
             if began >= self._fresh_until:
                 self._picture = await self._paint()
                 cost = time.monotonic() - began
-                self._fresh_until = began + max(EVERY * 0.9, 10 * cost)
+                self._fresh_until = began + max(self._every * 0.9, 10 * cost)
             return self._picture
 
 
@@ -67,8 +70,8 @@ class Watchers:
         """End every stream within a moment; may be called from any thread."""
         self.stopping = True
 
-    async def follow(self, feed: Feed) -> AsyncIterator[str]:
-        """Server-sent events: each part of the picture when it changes, and a heartbeat."""
+    async def follow(self, *feeds: Feed) -> AsyncIterator[str]:
+        """Server-sent events: each part of the feeds' pictures when it changes, and a heartbeat."""
         self.watching += 1
         began = spoke = time.monotonic()
         sent: dict[str, str] = {}
@@ -76,12 +79,12 @@ class Watchers:
             yield "retry: 2000\n\n"
             while not self.stopping and time.monotonic() - began < LONGEST:
                 try:
-                    picture = await feed.picture()
+                    parts = [part for feed in feeds for part in (await feed.picture()).parts.items()]
                 except Exception as error:  # noqa: BLE001  (a store that is down for a while must not end the page)
                     log.warning("the live page could not look", error=type(error).__name__)
                     await asyncio.sleep(EVERY)
                     continue
-                for name, html in picture.parts.items():
+                for name, html in parts:
                     if sent.get(name) != html:
                         sent[name] = html
                         spoke = time.monotonic()

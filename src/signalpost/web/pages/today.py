@@ -1,35 +1,74 @@
-"""Today: what is flowing, what is leaking, and the newest signals."""
+"""Today: where the shop leaks money, the day's figures, the flow as a picture, what is open, and the newest signals."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from signalpost.config import Workspace
 from signalpost.processing import now_ms
-from signalpost.store import story
+from signalpost.store import findings, report, story, sums, today, trends
 from signalpost.store.database import Connection
-from signalpost.web import quality, words
+from signalpost.store.today import Day, Ledger, Overview
+from signalpost.web import flowing, words
 from signalpost.web.live import MOST_WATCHERS, Feed, Picture
 from signalpost.web.routing import page, part
-from signalpost.web.running import Sending
-from signalpost.web.visit import WINDOWS, Visit
+from signalpost.web.visit import WINDOW_NAMES, WINDOWS, Visit, link
 
 if TYPE_CHECKING:
     from signalpost.web.console import Console
 
 LATEST = 12
+WORST = 5
+"""Findings on this page."""
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+HEAD_SECONDS, CHART_SECONDS = 5.0, 60.0
+"""How often the day's figures, and the picture, are looked at anew while somebody watches."""
 
 
-class Speed(Struct, frozen=True, kw_only=True):
-    """Intake to accepted, ms, of one destination's latest accepted signals."""
+class Part(Struct, frozen=True, kw_only=True):
+    """What became of some of the money: accepted, waiting, meant (kept back on purpose), lost."""
 
+    what: str
+    value: Decimal
+    sentence: str
+    """What it is mostly, and what to do; empty where there is nothing to say."""
+    link: str
+
+
+class Leak(Struct, frozen=True, kw_only=True):
+    """Where the money of the purchases known in a span stays, at the destination where most is missing."""
+
+    headline: str
+    span: str
+    """`today`, or `in the last 24 hours` while today knows of no purchase yet."""
     destination: str
-    signals: int
-    p50_ms: int | None
-    p95_ms: int | None
+    """Empty: nothing is missing anywhere, or nothing is known."""
+    parts: list[Part]
+    ledgers: list[Ledger]
+    """Every destination and currency."""
+
+
+class Tile(Struct, frozen=True, kw_only=True):
+    """A figure beside what it was."""
+
+    name: str
+    value: str
+    was: str
+    """Compared with the same day last week, in words."""
+    change: str
+    """`12.1 % more`, `half as long`; empty where there is nothing to compare with."""
+    better: bool | None
+    """None: neither."""
+    link: str
 
 
 class Front(Struct, frozen=True, kw_only=True):
@@ -37,54 +76,322 @@ class Front(Struct, frozen=True, kw_only=True):
 
     workspace: str
     environment: str
+    date: str
+    """The day in the workspace's zone, in words."""
+    now: int
     window: str
-    overview: story.Overview
-    speeds: dict[str, Speed]
+    leak: Leak
+    today: Day
+    before: Day
+    """The same day last week up to the same time of day."""
+    suppressed: dict[str, int]
+    """Destination -> people kept from ads there now."""
+    suppressed_before: dict[str, int]
+    tiles: list[Tile]
+    findings: list[findings.Kept]
+    """The worst that are open."""
+    open: int
+    overview: Overview
+    rollouts: dict[str, report.Standing]
+    """By destination."""
+    blocked: list[str]
+    """Destinations that somebody must mend before anything is sent there."""
     latest: list[story.Latest]
-    findings: quality.Open
 
 
-async def front_of(console: Console, window: str, now: int) -> Front:
-    """All that the page says, for a window of `WINDOWS` that ends now."""
+# ---- reading ---------------------------------------------------------------------------------------------------------------
 
-    def look(connection: Connection) -> tuple[story.Overview, list[story.Latest], quality.Open]:
-        return (
-            story.overview(connection, now - WINDOWS[window], console.workspace),
-            story.recent(connection, LATEST, console.workspace),
-            quality.opened(connection),
+
+def midnight(now: int, zone: ZoneInfo, days: int = 0) -> tuple[int, int]:
+    """(the day's beginning, this time of day) so many days ago in the workspace's zone, epoch ms."""
+    local = datetime.fromtimestamp(now / 1000, zone) - timedelta(days=days)
+    start = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(start.timestamp() * 1000), int(local.timestamp() * 1000)
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """What moves slowly: the money, the figures, what is open."""
+
+    leak: Leak
+    today: Day
+    before: Day
+    suppressed: dict[str, int]
+    suppressed_before: dict[str, int]
+    tiles: list[Tile]
+    findings: list[findings.Kept]
+    open: int
+
+
+def head(connection: Connection, workspace: Workspace, zone: ZoneInfo, now: int) -> Head:
+    """The day so far beside the same day last week."""
+    days = []
+    waiting = today.waiting_purchases(connection, workspace)
+    said = today.sentences(connection, workspace)
+    cells: list[sums.Cell] = []
+    for ago in (0, 7):
+        start, end = midnight(now, zone, ago)
+        until = sums.FOR_EVER if ago == 0 else end
+        counted = sums.read(connection, start, until)
+        times = trends.times(connection, start - start % HOUR, until, ("accepted", "suppressed"))
+        days.append(today.day(counted, () if ago else waiting, times, workspace, start, end))
+        cells = cells or counted
+    span, ledgers = "today", today.ledgers(cells, waiting, said, workspace)
+    if not any(each.known for each in ledgers):
+        span, ledgers = (
+            "in the last 24 hours",
+            today.ledgers(sums.read(connection, now - DAY), waiting, said, workspace),
         )
-
-    overview, latest, findings = await console.read(look)
-    return Front(
-        workspace=console.workspace.workspace,
-        environment=console.workspace.environment,
-        window=window,
-        overview=overview,
-        speeds={each.destination: each for each in map(_speed, console.worker.dispatchers)},
-        latest=latest,
-        findings=findings,
+    here, before = days
+    kept = findings.open_now(connection)
+    suppressed = today.suppressed(connection, workspace, now)
+    suppressed_before = today.suppressed(connection, workspace, before.until)
+    return Head(
+        leak=leak(ledgers, span),
+        today=here,
+        before=before,
+        suppressed=suppressed,
+        suppressed_before=suppressed_before,
+        tiles=tiles(here, before, suppressed, suppressed_before, workspace, zone),
+        findings=kept[:WORST],
+        open=len(kept),
     )
 
 
-def _speed(sending: Sending) -> Speed:
-    values = list(sending.latencies)
-    return Speed(
-        destination=sending.route.name,
-        signals=len(values),
-        p50_ms=words.percentile(values, 0.5),
-        p95_ms=words.percentile(values, 0.95),
+class Body(Struct, frozen=True, kw_only=True):
+    """What moves by the second: how the destinations stand, and the newest signals."""
+
+    overview: Overview
+    rollouts: dict[str, report.Standing]
+    latest: list[story.Latest]
+
+
+def body(connection: Connection, workspace: Workspace, window: str, now: int) -> Body:
+    """The flow of a window that ends now."""
+    return Body(
+        overview=today.overview(connection, now - WINDOWS[window], workspace),
+        rollouts={each.destination: each for each in report.standings(connection, workspace)},
+        latest=story.recent(connection, LATEST, workspace),
     )
 
 
-def _facts(console: Console, front: Front, base: str) -> dict[str, Any]:
-    blocked = {each.route.name for each in console.worker.dispatchers if each.breaker.blocked}
-    return {"front": front, "overview": front.overview, "latest": front.latest, "blocked": blocked, "base": base}
+def blocked(console: Console) -> list[str]:
+    """Destinations that somebody must mend before anything is sent there."""
+    return [each.route.name for each in console.worker.dispatchers if each.breaker.blocked]
+
+
+# ---- where the money stays -------------------------------------------------------------------------------------------------
+
+
+def leak(ledgers: list[Ledger], span: str) -> Leak:
+    """The destination at which most is lost (or missing, where nothing is lost), in words."""
+    worst = max(ledgers, key=lambda each: (each.lost, each.known - each.accepted), default=None)
+    if worst is None or not worst.known:
+        return Leak(headline="", span=span, destination="", parts=[], ledgers=ledgers)
+    known = words.total(worst.known, worst.currency)
+    missing = worst.known - worst.accepted
+    if missing <= 0:
+        platforms = " and ".join(dict.fromkeys(each.platform for each in ledgers if each.known))
+        headline = f"All {known} known {span} reached {platforms} as accepted purchases."
+        return Leak(headline=headline, span=span, destination="", parts=[], ledgers=ledgers)
+    return Leak(
+        headline=f"{words.total(missing, worst.currency)} of {known} known {span} did not reach {worst.platform} "
+        "as an accepted purchase.",
+        span=span,
+        destination=worst.destination,
+        parts=_parts(worst),
+        ledgers=ledgers,
+    )
+
+
+def _parts(worst: Ledger) -> list[Part]:
+    made = []
+    to = {"destination": worst.destination, "event": today.PURCHASE}
+    for what, value, says in (
+        ("lost", worst.lost, "{} should have arrived and did not"),
+        ("meant", worst.meant, "{} {} kept back on purpose"),
+        ("waiting", worst.waiting, "{} {} to be sent"),
+    ):
+        if value <= 0:
+            continue
+        verb = {"meant": "was", "waiting": "waits"}.get(what, "")
+        sentence = says.format(words.total(value, worst.currency), verb)
+        first = next((each for each in worst.reasons if each.sense == what and each.value > 0), None)
+        address = {**to, "verdict": "waiting"}
+        if first is not None:
+            whole = first.value == value
+            sentence += f"{':' if whole else ', mostly because:'} {first.sentence}"
+            if what == "lost" and first.advice:
+                sentence += f" {first.advice}"
+            address = {**to, "verdict": first.verdict, "reason": first.reason}
+        else:
+            sentence += "."
+        made.append(Part(what=what, value=value, sentence=sentence, link=link("/signals", **address)))
+    return made
+
+
+# ---- the day's figures -----------------------------------------------------------------------------------------------------
+
+
+def tiles(
+    here: Day,
+    before: Day,
+    suppressed: dict[str, int],
+    suppressed_before: dict[str, int],
+    workspace: Workspace,
+    zone: ZoneInfo,
+) -> list[Tile]:
+    """The day so far in tiles, each beside the same day last week up to the same time of day."""
+    day = f"last {datetime.fromtimestamp(before.since / 1000, zone):%A}"
+    currency = _currency(here, before, workspace)
+    known, was = here.known.get(currency, Decimal(0)), before.known.get(currency, Decimal(0))
+    made = [
+        _counted("Orders known", here.orders, before.orders, day, link("/signals", event=today.PURCHASE)),
+        _worth("Value known", known, was, currency, day, "/quality/value", _beside(here.known, currency)),
+    ]
+    for name in workspace.destinations:
+        value, then = here.accepted.get(name, {}), before.accepted.get(name, {})
+        if value or then:
+            title = f"{today.title(name, workspace)} accepted"
+            amount, earlier = value.get(currency, Decimal(0)), then.get(currency, Decimal(0))
+            made.append(_worth(title, amount, earlier, currency, day, f"/destinations/{name}", _beside(value, currency)))
+    made.append(_share(here, before, day))
+    made.append(_time("Time to accepted", here.speed, before.speed, day, "/quality/clocks"))
+    if here.suppressing or before.suppressing or suppressed:
+        made.append(_time("Purchase to out of the ads", here.suppressing, before.suppressing, day, "/quality/clocks"))
+    made.append(_counted("Repeats not sent", here.repeats, before.repeats, day, "/quality/duplicates", plain=True))
+    if suppressed:
+        people, earlier_people = max(suppressed.values()), max(suppressed_before.values(), default=0)
+        made.append(_counted("Buyers kept from ads now", people, earlier_people, day, "/segments", plain=True))
+    return made
+
+
+def _currency(here: Day, before: Day, workspace: Workspace) -> str:
+    """The workspace's own where amounts have it, else the one with most."""
+    amounts = here.known or before.known
+    return workspace.currency if workspace.currency in amounts or not amounts else max(amounts, key=lambda each: amounts[each])
+
+
+def _beside(amounts: dict[str, Decimal], currency: str) -> str:
+    return words.amounts({name: amount for name, amount in amounts.items() if name != currency})
+
+
+def _more(value: Decimal, before: Decimal) -> str:
+    """`12.1 % more`, `3 % less`, `as much`; empty where there is nothing to compare with."""
+    if not before:
+        return ""
+    share = (value - before) / abs(before) * 100
+    if abs(share) < Decimal("0.05"):
+        return "as much"
+    shown = f"{abs(share):,.1f}" if abs(share) < 100 else f"{abs(share):,.0f}"
+    return f"{shown} % {'more' if share > 0 else 'less'}"
+
+
+def _better(value: Decimal, before: Decimal) -> bool | None:
+    return None if not before or value == before else value > before
+
+
+def _counted(name: str, value: int, before: int, day: str, address: str, *, plain: bool = False) -> Tile:
+    return Tile(
+        name=name,
+        value=f"{value:,}",
+        was=f"{before:,} {day}",
+        change=_more(Decimal(value), Decimal(before)),
+        better=None if plain else _better(Decimal(value), Decimal(before)),
+        link=address,
+    )
+
+
+def _worth(name: str, value: Decimal, before: Decimal, currency: str, day: str, address: str, more: str) -> Tile:
+    return Tile(
+        name=name + (f" (and {more})" if more else ""),
+        value=words.total(value, currency),
+        was=f"{words.total(before, currency)} {day}",
+        change=_more(value, before),
+        better=_better(value, before),
+        link=address,
+    )
+
+
+def _share(here: Day, before: Day, day: str) -> Tile:
+    change, better = "", None
+    if here.sent and before.sent:
+        points = (Decimal(here.taken) / here.sent - Decimal(before.taken) / before.sent) * 100
+        if abs(points) < Decimal("0.05"):
+            change = "the same"
+        else:
+            change, better = f"{abs(points):.1f} points {'higher' if points > 0 else 'lower'}", points > 0
+    return Tile(
+        name="Accepted of what was sent",
+        value=words.share(here.taken, here.sent),
+        was=f"{words.share(before.taken, before.sent)} {day}",
+        change=change,
+        better=better,
+        link=link("/signals", verdict="refused"),
+    )
+
+
+def _time(name: str, here: today.Time | None, before: today.Time | None, day: str, address: str) -> Tile:
+    change, better = "", None
+    if here is not None and before is not None and before.p95:
+        times = Decimal(here.p95) / before.p95
+        if Decimal("0.91") < times < Decimal("1.1"):  # a bucket of the clocks is as wide
+            change = "the same"
+        else:
+            change, better = f"{abs(times - 1) * 100:,.0f} % {'slower' if times > 1 else 'faster'}", times < 1
+    return Tile(
+        name=name,
+        value="–" if here is None else words.took(here.p50),
+        was=("95 % within " + words.took(here.p95) if here is not None else "nothing yet today")
+        + (f"; {words.took(before.p50)} and {words.took(before.p95)} {day}" if before is not None else ""),
+        change=change,
+        better=better,
+        link=address,
+    )
+
+
+# ---- the page --------------------------------------------------------------------------------------------------------------
 
 
 async def show(visit: Visit) -> Response:
     """`/`."""
-    front = await front_of(visit.console, visit.window(), visit.now)
-    return visit.page("front.html", front, live=visit.query("live") != "off", **_facts(visit.console, front, visit.base))
+    console, window = visit.console, visit.window()
+    top, rest = await visit.read(
+        lambda connection: (
+            head(connection, visit.workspace, console.zone, visit.now),
+            body(connection, visit.workspace, window, visit.now),
+        )
+    )
+    front = Front(
+        workspace=visit.workspace.workspace,
+        environment=visit.workspace.environment,
+        date=f"{datetime.fromtimestamp(visit.now / 1000, console.zone):%A %-d %B}",
+        now=visit.now,
+        window=window,
+        leak=top.leak,
+        today=top.today,
+        before=top.before,
+        suppressed=top.suppressed,
+        suppressed_before=top.suppressed_before,
+        tiles=top.tiles,
+        findings=top.findings,
+        open=top.open,
+        overview=rest.overview,
+        rollouts=rest.rollouts,
+        blocked=blocked(console),
+        latest=rest.latest,
+    )
+    return visit.page(
+        "front.html",
+        front,
+        live=visit.query("live") != "off",
+        window=window,
+        head=top,
+        body=rest,
+        latest=rest.latest,
+        blocked=front.blocked,
+        picture=flowing.picture(rest.overview, visit.workspace, WINDOW_NAMES[window]),
+        base=visit.base,
+    )
 
 
 async def live(visit: Visit) -> Response:
@@ -92,14 +399,46 @@ async def live(visit: Visit) -> Response:
     console, window = visit.console, visit.window()
     if console.watchers.watching >= MOST_WATCHERS:
         return JSONResponse({"error": "Too many people are watching."}, 503, headers={"retry-after": "30"})
-    feed = console.kept.setdefault((Feed, window), Feed(partial(_paint, console, window, visit.base)))
-    return StreamingResponse(console.watchers.follow(feed), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+    feeds = (
+        console.kept.setdefault((Feed, "head"), Feed(partial(_paint_head, console), every=HEAD_SECONDS)),
+        console.kept.setdefault((Feed, window), Feed(partial(_paint_body, console, window, visit.base))),
+        console.kept.setdefault((Feed, "chart", window), Feed(partial(_paint_chart, console, window), every=CHART_SECONDS)),
+    )
+    return StreamingResponse(console.watchers.follow(*feeds), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
-async def _paint(console: Console, window: str, base: str) -> Picture:
-    facts = _facts(console, await front_of(console, window, now_ms()), base)
-    render = console.templates.get_template
-    return Picture({"flows": render("_flows.html").render(**facts), "latest": render("_latest.html").render(**facts)})
+def _rendered(console: Console, template: str, **facts: Any) -> str:
+    return console.templates.get_template(template).render(**facts)
+
+
+async def _paint_head(console: Console) -> Picture:
+    now = now_ms()
+    top = await console.read(lambda connection: head(connection, console.workspace, console.zone, now))
+    return Picture(
+        {
+            "money": _rendered(console, "_money.html", head=top),
+            "tiles": _rendered(console, "_tiles.html", head=top),
+            "findings": _rendered(console, "_worst.html", head=top),
+        }
+    )
+
+
+async def _paint_body(console: Console, window: str, base: str) -> Picture:
+    now = now_ms()
+    rest = await console.read(lambda connection: body(connection, console.workspace, window, now))
+    return Picture(
+        {
+            "flows": _rendered(console, "_flows.html", body=rest, blocked=blocked(console)),
+            "latest": _rendered(console, "_latest.html", latest=rest.latest, base=base),
+        }
+    )
+
+
+async def _paint_chart(console: Console, window: str) -> Picture:
+    now = now_ms()
+    overview = await console.read(lambda connection: today.overview(connection, now - WINDOWS[window], console.workspace))
+    drawn = flowing.picture(overview, console.workspace, WINDOW_NAMES[window])
+    return Picture({"picture": _rendered(console, "_picture.html", picture=drawn, overview=overview)})
 
 
 WAYS = (page("/", show), part("/live", live))
