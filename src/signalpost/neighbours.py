@@ -34,9 +34,12 @@ class _File(Struct, frozen=True):
         return self.workspace, self.environment
 
 
-def mistakes(path: Path, environ: Mapping[str, str], catalog: Catalog) -> tuple[Mistake, ...]:
-    """What the workspace file at `path` shares with another one in its folder and must not; no file makes this raise."""
-    this = _read(path, environ)
+def mistakes(path: Path, environ: Mapping[str, str], catalog: Catalog, text: str | None = None) -> tuple[Mistake, ...]:
+    """What the workspace file at `path` shares with another one in its folder and must not; no file makes this raise.
+
+    `text` stands for what the file holds, when it is not written yet.
+    """
+    this = _read(path, environ, text)
     if this is None:
         return ()
     notes = Notes(str(path))
@@ -74,10 +77,10 @@ def _others(path: Path, environ: Mapping[str, str]) -> Iterator[_File]:
             yield found
 
 
-def _read(path: Path, environ: Mapping[str, str]) -> _File | None:
+def _read(path: Path, environ: Mapping[str, str], text: str | None = None) -> _File | None:
     """The file as a workspace; None for one that is none. Its mistakes are told by `check` of that file."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig") if text is None else text
     except (OSError, UnicodeDecodeError):
         return None
     root = parse(text, environ, Notes(str(path)))

@@ -268,7 +268,7 @@ class Apart:
 
     def wake(self) -> None:
         """A request has come."""
-        if self._child is not None and self._child.stdin is not None:
+        if self._child is not None and self._child.stdin is not None and not self._stopping:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is being started again and will look by itself
                 self._child.stdin.write(b"\n")
 

@@ -118,6 +118,11 @@ def listed(connection: Connection, most: int, *, after: int, origin: str = "", w
     return [(_revision(row), row[7] or "") for row in rows]
 
 
+def authors(connection: Connection) -> list[str]:
+    """Everybody who made a revision."""
+    return [row[0] for row in connection.rows("revisions_who")]
+
+
 def revision(connection: Connection, number: int) -> tuple[Revision, Revision | None] | None:
     """A revision and the one before it."""
     rows = connection.rows("revision_of", number)

@@ -32,6 +32,7 @@ from signalpost.store import accounts as kept
 from signalpost.store.database import Connection, Database
 from signalpost.web import pages, sign_on, words
 from signalpost.web.door import Attempts, Sealed, come_again
+from signalpost.web.comparing import Comparing
 from signalpost.web.intake import Proxies
 from signalpost.web.live import Watchers
 from signalpost.web.routing import ANYONE, Way
@@ -73,6 +74,7 @@ class Console:
         self.sign_on = sign_on.provider(workspace.console.oidc)
         self._seen: dict[object, int] = {}
         self.watchers = Watchers()
+        self.comparing = Comparing(database)
         self.zone = words.zone(workspace.timezone)
         self.kept: dict[object, Any] = {}
         """What a page keeps between visits, by a key of its own (a feed that many watch)."""
@@ -94,6 +96,7 @@ class Console:
     def stop(self) -> None:
         """Let go of everybody who watches, and of plans under way, so that the server can end."""
         self.watchers.stop()
+        self.comparing.stop()
 
     def file_text(self) -> str | None:
         """The text of the workspace file in force, variables by their names; None when served without a file."""
