@@ -17,6 +17,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     normalize      one normaliser for every match key, and hashing
     accounts       who may do what in the console
     amend          changes of a workspace file's text
+    tokens         what a platform gave when an account was connected, in a file of its own
     masking        how people's data is shown
     sources        wire bytes -> events, one file per wire
     identity       who an event belongs to; what is remembered of a person

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from signalpost import config, neighbours, pipeline, replay, trial
+from signalpost import config, neighbours, pipeline, replay, tokens, trial
 from signalpost.cli_say import AsJson, File, Misuse, WorkspaceOption, complain, say, say_json, workspace_at
 from signalpost.destinations import CATALOG
 from signalpost.errors import StoreError
@@ -39,7 +39,8 @@ def serve(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
     from signalpost import serve as room  # noqa: PLC0415  (a web server takes its time to load)
 
     workspace = workspace_at(file)
-    neighbours.refuse(file, os.environ, CATALOG)
+    environ = tokens.Environ(file, os.environ)
+    neighbours.refuse(file, environ, CATALOG)
     quiet_logs()
 
     def announce(running: room.Serving) -> None:
@@ -60,7 +61,7 @@ def serve(file: File = Path(config.FILE), as_json: AsJson = False) -> None:
             f"Passwords of the console travel openly to {workspace.server.host}. Let a proxy do TLS and write its https address "
             "as `server.public_url`, or listen on 127.0.0.1."
         )
-    asyncio.run(room.run(workspace, environ=os.environ, state=file.resolve().parent, file=file, announce=announce))
+    asyncio.run(room.run(workspace, environ=environ, state=file.resolve().parent, file=file, announce=announce))
 
 
 # demo

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from signalpost import config
+from signalpost import config, tokens
 from signalpost.destinations import CATALOG
 from signalpost.errors import SignalpostError
 from signalpost.store.database import Connection, Database
@@ -50,7 +50,7 @@ def workspace_at(path: Path) -> config.Workspace:
     """Return the checked workspace of the file; raise `ConfigError` with all its mistakes, or `Misuse`."""
     if not path.is_file():
         raise Misuse(f"There is no workspace file {path}. `signalpost init` writes one.")
-    return config.load(path, os.environ, CATALOG)
+    return config.load(path, tokens.Environ(path, os.environ), CATALOG)
 
 
 def on_database(workspace: config.Workspace, work: Callable[[Database], Found]) -> Found | None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from signalpost import config
 from signalpost.destinations.audiences import AudiencePart
+from signalpost.destinations.authorisation import Authorisation
 from signalpost.events import Person, Signal
 from signalpost.mapping import Custom, Field
 
@@ -237,5 +238,7 @@ class Destination(Struct, frozen=True, kw_only=True):
     """What the platform tells of what it received."""
     audience: AudiencePart | None = None
     """How audiences are kept there; None where there are none."""
+    authorisation: Authorisation | None = None
+    """How an account is connected by the platform's own page; None where a token is only made by hand."""
     request_id: Callable[[Response], str | None] = no_request_id
     """(answer) -> the platform's own id of the request, which its support asks for."""

@@ -6,11 +6,13 @@ may hold events that failed: the answer has one entry an event, in the order of 
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +29,7 @@ from signalpost.destinations.answers import (
     retry_after,
     split_or_refuse,
 )
+from signalpost.destinations.authorisation import App, Authorisation, Granted
 from signalpost.destinations.contract import (
     Custom,
     Destination,
@@ -548,6 +551,80 @@ def _unheard(answer: Response) -> Heard:
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
+# ---------------------------------------------------------------------------------------------- connecting
+
+SCOPES: Final = ("ads:read", "ads:write")
+
+
+def _page(base: str, app: App, redirect: str, state: str) -> str:
+    asked = {
+        "client_id": app.id,
+        "redirect_uri": redirect,
+        "response_type": "code",
+        "scope": ",".join(SCOPES),
+        "state": state,
+    }
+    return f"{base}/oauth/?{urlencode(asked)}"
+
+
+def _token(base: str, app: App, **form: str) -> Request:
+    basic = base64.b64encode(f"{app.id}:{app.secret}".encode()).decode()
+    return Request(
+        method="POST",
+        url=f"{base}/v5/oauth/token",
+        headers={"authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"},
+        body=urlencode(form).encode(),
+    )
+
+
+def _exchange(base: str, app: App, code: str, redirect: str) -> Request:
+    # continuous_refresh: apps of before 2025-09-25 get a refresh token that can be renewed without end only so.
+    return _token(base, app, grant_type="authorization_code", code=code, redirect_uri=redirect, continuous_refresh="true")
+
+
+def _renew(base: str, app: App, renews: str) -> Request:
+    return _token(base, app, grant_type="refresh_token", refresh_token=renews)
+
+
+def _granted(response: Response, now: int) -> Granted | str:
+    body = body_of(response)
+    if response.status in {200, 201} and isinstance(body, dict) and isinstance(body.get("access_token"), str):
+        lasts, renews, renewable = body.get("expires_in"), body.get("refresh_token"), body.get("refresh_token_expires_in")
+        scopes = tuple(str(body.get("scope") or "").replace(",", " ").split())
+        if scopes and (missing := [each for each in SCOPES if each not in scopes]):
+            return f"Pinterest gave a token without {' and '.join(missing)}: allow both when its page asks, and connect again."
+        return Granted(
+            token=body["access_token"],
+            until=now + lasts * 1000 if isinstance(lasts, int) else None,
+            renews=renews if isinstance(renews, str) else "",
+            renews_until=now + renewable * 1000 if isinstance(renewable, int) else None,
+            scopes=scopes,
+        )
+    if response.status == 401:
+        return "Pinterest does not know this app and secret: compare both with the app's page at developers.pinterest.com."
+    if response.status in {400, 403}:
+        return (
+            "Pinterest does not take this code any more, or the redirect address is not the app's: compare it, and connect again."
+        )
+    return f"Pinterest gave no token (HTTP {response.status})."
+
+
+AUTHORISATION: Final = Authorisation(
+    app_id="PINTEREST_APP_ID",
+    app_secret="PINTEREST_APP_SECRET",  # noqa: S106  (the variable's name)
+    doc="Make an app at developers.pinterest.com, My apps, and enter the address below as its redirect address. Its page shows "
+    "app id and secret. With trial access Pinterest takes 1,000 events a day from it: for events a conversion token made in Ads "
+    "Manager is better, for audiences this one is needed.",
+    lasts="It ends after 30 days and is renewed here, for as long as somebody renews it at least every 60 days.",
+    code="code",
+    default_page="https://www.pinterest.com",
+    page=_page,
+    exchange=_exchange,
+    renew=_renew,
+    granted=_granted,
+)
+
+
 destination: Final = Destination(
     name="pinterest",
     title="Pinterest",
@@ -572,6 +649,7 @@ destination: Final = Destination(
             required=False,
         ),
     ),
+    authorisation=AUTHORISATION,
     default_base="https://api.pinterest.com",
     events=EVENTS,
     event_names=EVENT_NAMES,

@@ -18,6 +18,7 @@ from msgspec import Struct
 from signalpost import normalize
 from signalpost.destinations import readers, tiktok_audiences
 from signalpost.destinations.answers import all_alike, body_of, by_status, counted, quoted, retry_after, split_or_refuse
+from signalpost.destinations.authorisation import App, Authorisation, Granted
 from signalpost.destinations.contract import (
     Counted,
     Custom,
@@ -538,6 +539,56 @@ def _unheard(answer: Response) -> Heard | None:
     return Heard(state="failed", sentence=quoted(f"TikTok did not tell what it received ({found.code}).", found.sentence))
 
 
+# ---------------------------------------------------------------------------------------------- connecting
+
+
+def _page(base: str, app: App, redirect: str, state: str) -> str:
+    return f"{base}/portal/auth?{urlencode({'app_id': app.id, 'state': state, 'redirect_uri': redirect})}"
+
+
+def _exchange(base: str, app: App, code: str, redirect: str) -> Request:  # noqa: ARG001  (TikTok asks for it only on its page)
+    return Request(
+        method="POST",
+        url=f"{base}/open_api/v1.3/oauth2/access_token/",
+        headers={"content-type": "application/json"},
+        body=msgspec.json.encode({"app_id": app.id, "secret": app.secret, "auth_code": code, "return_advertiser_ids": True}),
+    )
+
+
+def _granted(response: Response, now: int) -> Granted | str:  # noqa: ARG001  (the token ends only when it is revoked)
+    body = body_of(response)
+    data = body.get("data") if isinstance(body, dict) else None
+    if isinstance(body, dict) and body.get("code") == 0 and isinstance(data, dict) and isinstance(data.get("access_token"), str):
+        accounts, scopes = data.get("advertiser_ids"), data.get("scope")
+        return Granted(
+            token=data["access_token"],
+            accounts=tuple(map(str, accounts)) if isinstance(accounts, list) else (),
+            scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else (),
+        )
+    code = body.get("code") if isinstance(body, dict) else None
+    if code == 40110:
+        return "TikTok does not take this code any more: it is good once and for an hour. Connect again."
+    if code in {40001, 40002, 40101, 40124, 40125}:
+        return "TikTok does not know this app and secret: compare both with the app's page in TikTok's API portal."
+    return f"TikTok gave no token (HTTP {response.status}{'' if code is None else f', code {code}'})."
+
+
+AUTHORISATION: Final = Authorisation(
+    app_id="TIKTOK_APP_ID",
+    app_secret="TIKTOK_APP_SECRET",  # noqa: S106  (the variable's name)
+    doc="Make a developer app in TikTok's API portal (business-api.tiktok.com, My Apps) with the scopes Measurement, Pixel "
+    "Management and Audience Management, and enter the address below as its redirect address. Its page shows app id and secret.",
+    lasts="It does not end by itself; TikTok ends it when somebody revokes the app.",
+    code="auth_code",
+    default_page="https://business-api.tiktok.com",
+    page=_page,
+    exchange=_exchange,
+    renew=None,
+    granted=_granted,
+    account="advertiser",
+)
+
+
 destination: Final = Destination(
     name="tiktok",
     title="TikTok",
@@ -574,6 +625,7 @@ destination: Final = Destination(
             required=False,
         ),
     ),
+    authorisation=AUTHORISATION,
     default_base="https://business-api.tiktok.com",
     events=EVENTS,
     event_names=EVENT_NAMES,

@@ -11,6 +11,7 @@
     audiences.py   who is in an audience, its size that comes late, what changed it
     tiktok_audiences.py     streamed segments, customer files, ad groups
     pinterest_audiences.py  customer lists, audiences, ad groups
+    authorisation.py        the pages that ask whether an app may use an account, and the endpoints that give its token
     app.py         both on one port, with /received, /audiences and /control
     serve.py       a server for it; `testing.py` the same inside a test
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from signalpost.platforms import faults as faults_
 from signalpost.platforms import pinterest as pinterest_
 from signalpost.platforms import tiktok as tiktok_
+from signalpost.platforms.authorisation import PINTEREST_PAGE, PINTEREST_TOKEN, TIKTOK_PAGE, TIKTOK_TOKEN, Authorisations
 from signalpost.platforms.clock import Clock
 from signalpost.platforms.faults import Fault, FaultRequest, Faults, Kind, Platform
 from signalpost.platforms.pinterest import Pinterest
@@ -82,9 +83,12 @@ class Emulators(Starlette):
         self.pinterest = Pinterest(settings, self.clock, self.faults)
         self.tiktok_audiences = TikTokAudiences(settings, self.clock, self.faults, self.tiktok)
         self.pinterest_audiences = PinterestAudiences(settings, self.clock, self.faults, self.pinterest)
+        self.authorisations = Authorisations(settings, self.clock)
         super().__init__(
             routes=[
                 Route("/", self._home),
+                Route(TIKTOK_PAGE, self._page_of("tiktok")),
+                Route(PINTEREST_PAGE, self._page_of("pinterest")),
                 Route("/received", self._received),
                 Route("/received/ids", self._ids),
                 Route("/audiences", self._audiences),
@@ -165,6 +169,8 @@ class Emulators(Starlette):
         if platform == "tiktok":
             if request.method == "POST" and request.path == tiktok_.TRACK:
                 return self.tiktok.events, "events"
+            if request.method == "POST" and request.path == TIKTOK_TOKEN:
+                return self.authorisations.tiktok, "checks"
             if self.tiktok_audiences.has(request):
                 self.tiktok_audiences.requests[request.path] += 1
                 return self.tiktok_audiences.answer, "audiences"
@@ -173,6 +179,8 @@ class Emulators(Starlette):
             return lambda _: _BARE_NOT_FOUND, "checks"
         if request.method == "POST" and pinterest_.EVENTS.fullmatch(request.path):
             return self.pinterest.events, "events"
+        if request.method == "POST" and request.path == PINTEREST_TOKEN:
+            return self.authorisations.pinterest, "checks"
         operation = self.pinterest_audiences.operation(request)
         if operation is not None:
             self.pinterest_audiences.requests[operation] += 1
@@ -186,6 +194,13 @@ class Emulators(Starlette):
 
     def _of(self, platform: Platform) -> Received:
         return self._platform_of(platform).received
+
+    def _page_of(self, platform: Platform) -> Callable[[WebRequest], Awaitable[Response]]:
+        async def asks(request: WebRequest) -> Response:
+            status, page = self.authorisations.page(platform, request.query_params)
+            return HTMLResponse(page, status)
+
+        return asks
 
     async def _home(self, request: WebRequest) -> Response:
         content = describe(self.settings, str(request.base_url).rstrip("/"))
@@ -327,6 +342,7 @@ class Emulators(Starlette):
         self.pinterest.received.reset()
         self.tiktok_audiences.reset()
         self.pinterest_audiences.reset()
+        self.authorisations.reset()
         self.faults.reset()
         self.clock.reset()
         return _json({"reset": True})
@@ -356,6 +372,8 @@ def describe(settings: Settings, url: str) -> dict[str, Any]:
             "apps": settings.tiktok_apps,
             "audiences": [f"{url}{SEGMENT}", f"{url}{MAPPING}", f"{url}{FILES}/"],
             "ad_groups": settings.tiktok_ad_groups,
+            "authorisation": [f"{url}{TIKTOK_PAGE}", f"{url}{TIKTOK_TOKEN}"],
+            "app": {"id": settings.tiktok_app_id, "secret": settings.tiktok_app_secret},
         },
         "pinterest": {
             "events": f"{url}/v5/ad_accounts/{settings.pinterest_ad_account_id}/events",
@@ -372,6 +390,8 @@ def describe(settings: Settings, url: str) -> dict[str, Any]:
                 for part in ("customer_lists", "audiences", "ad_groups")
             ],
             "ad_groups": settings.pinterest_ad_groups,
+            "authorisation": [f"{url}{PINTEREST_PAGE}", f"{url}{PINTEREST_TOKEN}"],
+            "app": {"id": settings.pinterest_app_id, "secret": settings.pinterest_app_secret},
         },
         "received": [
             f"{url}/received?platform=&event=&event_id=&detail=true&limit=20",

@@ -22,6 +22,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pinterest_ad_account_id: str = "549755885175"
     # The currency of the ad account: what Pinterest assumes when an event has a value and no currency.
     pinterest_currency: str = "USD"
+    # The developer apps that may ask for a token, and the redirect addresses entered for them; `*` is anything without `/`.
+    tiktok_app_id: str = "7000000000000000401"
+    tiktok_app_secret: str = "demo-tiktok-app-secret"  # noqa: S105
+    pinterest_app_id: str = "1480001"
+    pinterest_app_secret: str = "demo-pinterest-app-secret"  # noqa: S105
+    redirects: tuple[str, ...] = ("http://127.0.0.1:*/setup/connect/*/callback", "http://localhost:*/setup/connect/*/callback")
     # Ad groups that audiences can be applied to.
     tiktok_ad_groups: tuple[str, ...] = ("7000000000000000301", "7000000000000000302", "7000000000000000303")
     pinterest_ad_groups: tuple[str, ...] = ("2680000000001", "2680000000002", "2680000000003")
