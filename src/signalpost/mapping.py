@@ -135,7 +135,7 @@ class Render:
         wrong = mistakes(destination, options)
         if wrong:
             raise ConfigError(tuple(wrong))
-        rows = _rows(destination, options)
+        rows = list(table(destination, options).values())
         self._known_later = [row for row in rows if row.key is not None or row.person]
         self._render = _written_out(rows, _ENCODERS[destination.amounts])
 
@@ -231,8 +231,8 @@ def _record(names: Iterable[str]) -> Callable[..., Any]:
     return defstruct("Record", [(field, Any, None) for field in fields], rename=fields, omit_defaults=True, frozen=True)
 
 
-def _rows(destination: Declared, options: config.Destination) -> list[Field]:
-    """The table's rows with the workspace's options in them; a property of the workspace's own replaces the platform's row."""
+def table(destination: Declared, options: config.Destination) -> dict[str, Field]:
+    """Path -> row, with the workspace's options in them; a property of the workspace's own replaces the platform's row."""
     rows: dict[str, Field] = {}
     for row in destination.fields:
         constant = None
@@ -242,7 +242,7 @@ def _rows(destination: Declared, options: config.Destination) -> list[Field]:
     for own in _custom_rows(destination.custom, options.properties):
         theirs = rows.get(own.path)
         rows[own.path] = own if theirs is None else replace(own, read=_either(own.read, theirs.read))
-    return list(rows.values())
+    return rows
 
 
 def _always(constant: str) -> Read:

@@ -1,4 +1,4 @@
-"""A proposed workspace file held against the present one: what the last days would have become under both, side by side."""
+"""What a comparison of two workspace files says, as values that can be written as JSON."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from msgspec import Struct
-
-from signalpost.config import Workspace
 
 Progress = Callable[[int, int], None]
 """Told how many of how many events are replayed."""
@@ -78,6 +76,9 @@ class Comparison(Struct, frozen=True, kw_only=True):
     """How many signals differ in all."""
     notes: list[str]
     """What the comparison cannot know, in sentences."""
+    way: str = ""
+    """How it was done, in a sentence: what was replayed, once or twice, and why."""
+    took_ms: int = 0
 
     @property
     def same(self) -> bool:
@@ -87,12 +88,3 @@ class Comparison(Struct, frozen=True, kw_only=True):
             and all(each.before == each.after and each.value_before == each.value_after for each in self.cells)
             and all(each.before == each.after for each in (*self.segments, *self.audiences))
         )
-
-
-def compare(address: str, before: Workspace, after: Workspace, *, since: int, until: int, progress: Progress) -> Comparison:
-    """Replay the events received from `since` to `until` (epoch ms) through both files; blocking, reads only.
-
-    The database at `address` is only read. Times and random choices are the events' own, so that planning the present file
-    against itself shows no difference.
-    """
-    raise NotImplementedError
