@@ -294,6 +294,11 @@ def journeys(each: Paid, workspace: Workspace) -> Iterator[Guard]:
             yield from _beside(each, name, journey)
 
 
+def windows(each: Paid, name: str, journey: Journey) -> tuple[Span, ...]:
+    """The ages of a journey's beginning at which an audience holds people, less those that its `while_in` leaves out."""
+    return _beside_those_in(each.audience, name, duration(journey.after), reach.ages(each.rule, each.rules, journey.starts))
+
+
 def _beside(each: Paid, name: str, journey: Journey) -> Iterator[Guard]:
     audience, title, after = each.audience, each.audience.title, duration(journey.after)
     found = reach.ages(each.rule, each.rules, journey.starts)
