@@ -17,6 +17,7 @@ from signalpost import (
     cli_accounts,
     cli_alerts,
     cli_audiences,
+    cli_changes,
     cli_lift,
     cli_platforms,
     cli_quality,
@@ -90,6 +91,7 @@ def signalpost(
 application.command()(cli_workspace.init)
 application.command()(cli_workspace.check)
 application.command()(cli_workspace.gates)
+application.command()(cli_changes.plan)
 application.command()(cli_platforms.platforms)
 application.command("map")(cli_platforms.map_messages)
 application.command()(cli_run.serve)
