@@ -55,6 +55,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     syncing        keeps audiences on the platforms as they should be
     charts         charts as SVG, drawn on the server
     web            intake, console
+    applying       a change of the workspace file comes into force while the server goes on
     serve          all of it with one command
     replay         sending again what was refused or never answered
     trial          a test person's cart and purchase to a platform, held against what was promised

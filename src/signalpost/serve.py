@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
@@ -18,14 +17,14 @@ from urllib.parse import urlsplit
 import uvicorn
 from msgspec import Struct
 
+from signalpost import revising
+from signalpost.applying import Standing
 from signalpost.config import Server, Workspace, in_a_file
 from signalpost.errors import SignalpostError
 from signalpost.processing import collect_rarely, now_ms
-from signalpost.store import accounts, owner, revisions
+from signalpost.store import accounts, owner
 from signalpost.store.database import Connection, Database
-from signalpost.syncing import Syncing
-from signalpost.watch import Watch
-from signalpost.web import app, intake, tls
+from signalpost.web import tls
 from signalpost.worker import Worker
 
 
@@ -36,8 +35,13 @@ class Serving(Struct, frozen=True, kw_only=True):
     tls_url: str | None
     console: str
     """The console's address; while there is no user, the link that makes the first admin."""
-    worker: Worker
+    standing: Standing
     database: Database
+
+    @property
+    def worker(self) -> Worker:
+        """The worker of the set-up in force."""
+        return self.standing.worker
 
 
 class AlreadyRunning(SignalpostError):
@@ -123,27 +127,14 @@ async def serving(
         database = Database(workspace.database)
         ending.push_async_callback(asyncio.to_thread, database.close)
         await database.write(lambda one: owner.claim(one, workspace.workspace, workspace.environment, now_ms()))
-        text = None if file is None else await asyncio.to_thread(_found, file)
-        if text is not None:
-            note = "found at start"
-            await database.write(partial(revisions.keep, text=text, who="file", note=note, origin="start", now=now_ms()))
+        text = None if file is None else await asyncio.to_thread(revising.in_file, file)
         listener = ending.enter_context(contextlib.closing(_listener(server.host, server.port)))
         secure = None
         if server.tls_port is not None:
             secure = ending.enter_context(contextlib.closing(_listener(server.host, server.tls_port)))
-        worker = Worker(database, workspace, apart=True)
-        ending.push_async_callback(worker.stop)
-        await worker.start()
-        watching = asyncio.create_task(Watch(database, workspace).run())
-        ending.push_async_callback(_ended, watching)
-        syncing = Syncing(database, workspace)
-        worker.audiences_moved = syncing.look
-        ending.push_async_callback(syncing.stop)
-        ending.push_async_callback(_ended, asyncio.create_task(syncing.run()))
-        front = intake.create(workspace, worker.append, worker.overload)
-        application = app.create(
-            workspace=workspace, database=database, worker=worker, intake=front, file=file, text=text, environ=environ
-        )
+        standing = Standing(database, workspace, environ=environ, file=file, text=text)
+        application = await standing.begin()
+        ending.push_async_callback(standing.end)
         host = f"[{server.host}]" if ":" in server.host else server.host
         url = f"http://{host}:{listener.getsockname()[1]}"
         servers = [(_uvicorn(application), listener)]
@@ -167,7 +158,7 @@ async def serving(
                 url=url,
                 tls_url=tls_url,
                 console=await _way_in(database, (server.public_url or url).rstrip("/")),
-                worker=worker,
+                standing=standing,
                 database=database,
             )
         finally:
@@ -175,10 +166,6 @@ async def serving(
             for each, _ in servers:
                 each.should_exit = True
             await asyncio.gather(*running, return_exceptions=True)
-
-
-def _found(file: Path) -> str:
-    return file.read_bytes().decode("utf-8-sig")
 
 
 def in_the_open(server: Server) -> bool:
@@ -196,11 +183,6 @@ async def _way_in(database: Database, url: str) -> str:
 
     secret = await database.write(first)
     return f"{url}/enter/{secret}" if secret else f"{url}/"
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def run(

@@ -103,6 +103,11 @@ def latest(connection: Connection) -> Revision | None:
     return _revision(rows[0]) if rows else None
 
 
+def newest(connection: Connection) -> int:
+    """The number of the revision in force; 0 while there is none."""
+    return int(connection.rows("revision_newest")[0][0] or 0)
+
+
 def keep(connection: Connection, text: str, *, who: str, note: str, origin: str, now: int) -> Revision:
     """The text is in force: a new revision, unless it is the latest one's already."""
     last = latest(connection)

@@ -44,6 +44,12 @@ class Application:
         elif scope["type"] == "http":
             await self._pages(scope, receive, send)
 
+    def turn(self, intake: ASGIApp, console: Console) -> None:
+        """From now on these answer; what the earlier ones have in hand they finish, and their live pages come again."""
+        pages, before = console.application(), self.console
+        self._intake, self.console, self._pages = intake, console, pages
+        before.stop()
+
     def stop(self) -> None:
         """End the live pages."""
         self.console.stop()

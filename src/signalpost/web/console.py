@@ -31,8 +31,8 @@ from signalpost.config import Workspace
 from signalpost.store import accounts as kept
 from signalpost.store.database import Connection, Database
 from signalpost.web import pages, sign_on, words
-from signalpost.web.door import Attempts, Sealed, come_again
 from signalpost.web.comparing import Comparing
+from signalpost.web.door import Attempts, Sealed, come_again
 from signalpost.web.intake import Proxies
 from signalpost.web.live import Watchers
 from signalpost.web.routing import ANYONE, Way
@@ -97,6 +97,15 @@ class Console:
         """Let go of everybody who watches, and of plans under way, so that the server can end."""
         self.watchers.stop()
         self.comparing.stop()
+
+    def successor(self, *, workspace: Workspace, worker: Running, text: str | None) -> Console:
+        """The console of the file that comes into force after this one's; it knows the same people and is as patient."""
+        made = Console(
+            workspace=workspace, database=self.database, worker=worker, file=self.file, text=text, environ=self.environ
+        )
+        made.attempts, made._seen = self.attempts, self._seen
+        made._readers, made._hashers = self._readers, self._hashers
+        return made
 
     def file_text(self) -> str | None:
         """The text of the workspace file in force, variables by their names; None when served without a file."""

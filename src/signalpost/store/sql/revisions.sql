@@ -3,6 +3,9 @@
 -- name: revision_latest
 SELECT id, digest, text, at, who, note, origin FROM revisions ORDER BY id DESC LIMIT 1
 
+-- name: revision_newest
+SELECT max(id) FROM revisions
+
 -- name: revision_add
 INSERT INTO revisions (digest, text, at, who, note, origin) VALUES (?, ?, ?, ?, ?, ?) RETURNING id
 

@@ -551,7 +551,7 @@ async def apply(visit: Visit) -> Response:
         raise HTTPException(409, f"This proposal is {STATES[one.state]}. Load its page again.")
     if unplanned and await visit.field("without_plan") != "yes":
         raise HTTPException(409, "This proposal has no plan yet. Plan it first, or choose to apply it without a plan.")
-    if one.base != digest(present) and not (unplanned and one.base == ""):
+    if one.base != digest(present):
         raise HTTPException(
             409, "The file was changed since this was planned. Plan it again, look at what it would change, and apply."
         )
