@@ -7,6 +7,7 @@ from msgspec import Struct
 from signalpost.web.pages import (
     audiences,
     changes,
+    checklist,
     destinations,
     find,
     findings,
@@ -34,6 +35,7 @@ WAYS: tuple[Way, ...] = (
     *findings.WAYS,
     *reports.WAYS,
     *destinations.WAYS,
+    *checklist.WAYS,
     *changes.WAYS,
     *find.WAYS,
     *settings.WAYS,
