@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,13 +107,20 @@ def served(application: app.Application) -> Iterator[str]:
 
 
 @contextmanager
-def running(path: Path, chosen: Workspace | None = None) -> Iterator[Running]:
-    """Everything but the worker's loops: what happens is for the test to say."""
+def running(
+    path: Path, chosen: Workspace | None = None, *, text: str | None = None, environ: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Everything but the worker's loops: what happens is for the test to say. `text` is the workspace file."""
     database = Database(str(path / "signalpost.db"))
     shop = Shop(database, chosen or workspace(database.address))
     worker = Worker(database, shop.workspace)
     front = intake.create(shop.workspace, worker.append, worker.overload)
-    application = app.create(workspace=shop.workspace, database=database, worker=worker, intake=front)
+    file = path / "signalpost.yaml" if text is not None else None
+    if file is not None and text is not None:
+        file.write_text(text, "utf-8")
+    application = app.create(
+        workspace=shop.workspace, database=database, worker=worker, intake=front, file=file, text=text, environ=environ
+    )
     with served(application) as url:
         yield Running(shop, worker, application, url)
     database.close()
