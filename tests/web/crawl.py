@@ -63,6 +63,21 @@ def found(enter: str) -> dict[str, str]:
     return seen
 
 
+def proposed(enter: str) -> None:
+    """Propose a change of the workspace file and have it planned, so that its pages have something to show."""
+    with httpx.Client(trust_env=False, timeout=30, follow_redirects=True) as client:
+        base = str(client.get(enter).url)
+        form = client.get(urljoin(base, "/changes/new")).text
+        token = re.search(r'name="csrf" value="(\w+)"', form)
+        text = re.search(r"<textarea[^>]*>(.*?)</textarea>", form, re.DOTALL)
+        assert token, form[:2_000]
+        assert text, form[:2_000]
+        changed = unescape(text.group(1)).lstrip("\n").replace("      Product Viewed: ViewContent\n", "")
+        kept = {"csrf": token.group(1), "text": changed, "note": "Views are too many to learn from.", "then": "plan"}
+        made = client.post(urljoin(base, "/changes/new"), data=kept)
+        assert re.search(r"/changes/\d+$", str(made.url)), made.text[:2_000]
+
+
 def named(pattern: str) -> str:
     """A file's name for a page: `signals-event` of `/signals/{event:int}`."""
     return re.sub(r"\{(\w+)(?::\w+)?\}", r"\1", pattern).strip("/").replace("/", "-") or "today"
