@@ -62,6 +62,7 @@ The rooms, in the order an event travels; `docs/explain/flow.md` tells the same 
     proposals      a proposed workspace file held against the present one
     revising       a proposed workspace file: whether it may come into force, and how it gets into the file
     previews       a rule asked of history before it is a segment
+    glances        a rule asked of some people while it is written
     starter        a first workspace file
     platforms      strict emulators of the two platforms
     samples        a real shop's year, for the demo and the tests

@@ -75,7 +75,7 @@ def commit(connection: Connection, made: Piece, now: int) -> None:
 # ---- events --------------------------------------------------------------------------------------------------------------------
 
 
-class _Past(Struct, frozen=True):
+class Past(Struct, frozen=True):
     """One event that was taken through the pipeline before."""
 
     id: int
@@ -97,7 +97,7 @@ def _remembering(connection: Connection, plan: Plan, backfill: Backfill) -> Piec
         by_event.setdefault(slot.event, []).append((slot, None if slot.where is None else conditions.compile(slot.where).test))
     traits = frozenset(backfill.traits)
     past = [
-        _Past(number, kind, name, person, min(time, received_at), origin(number, note))
+        Past(number, kind, name, person, min(time, received_at), origin(number, note))
         for number, kind, name, person, time, received_at, counts, note in rows
         if person and counts and kind not in RIGHTS and (traits or name in by_event)
     ]
@@ -114,7 +114,7 @@ def _remembering(connection: Connection, plan: Plan, backfill: Backfill) -> Piec
         event = said.get(each.origin)
         known = person
         for slot, test in by_event.get(each.name, ()):
-            if test is None or (event is not None and test(_subject(each, event, person, plan))):
+            if test is None or (event is not None and test(subject(each, event, person, plan))):
                 known = live.remember(known, slot, each.time)
         if traits and event is not None:
             known = identity.given(known, event, traits)
@@ -147,7 +147,7 @@ def told(connection: Connection, numbers: Iterable[int]) -> Mapping[int, Event]:
     return found
 
 
-def _subject(past: _Past, event: Event, person: Person, plan: Plan) -> conditions.Subject:
+def subject(past: Past, event: Event, person: Person, plan: Plan) -> conditions.Subject:
     """What the condition of a rule looks at: the event and its order, as they were."""
     order = orders.read(event, definition=plan.workspace.order_value, default_currency=plan.workspace.currency)
     return conditions.Subject(
