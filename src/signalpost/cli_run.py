@@ -215,20 +215,33 @@ def _with_database(workspace: config.Workspace, work: Callable[[Database], Found
 def bench(
     which: Annotated[
         list[str] | None,
-        typer.Argument(help="map, flow, latency (all three without it); timers, people, rescan, audiences.", metavar="[NAME]..."),
+        typer.Argument(help="map, flow, latency (all three without it); timers, people, rescan, audiences, pages.", metavar="[NAME]..."),
     ] = None,
     events: Annotated[
         int | None, typer.Option(min=1_000, help="How many events, signals or people, instead of the usual.")
     ] = None,
     rules: Annotated[bool, typer.Option("--rules", help="The flow with gates, derived events and repeats switched on.")] = False,
     segments: Annotated[bool, typer.Option("--segments", help="The flow with thirty segments.")] = False,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Pages: keep the store in this folder, and use it again.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure on this machine: mapping alone, the whole flow beside the database's bare limit, latency at a steady rate;
 
-    how late a membership change by time alone is, and what an event costs in a store with a million people.
+    how late a membership change by time alone is, what an event costs in a store with a million people, and how long the
+    console's pages take on a store with ten million rows in the ledger.
     """
-    from signalpost.benchmarks import audiences, flow, latency, mapping, people, rescan, timers  # noqa: PLC0415  (nobody else needs them)
+    from signalpost.benchmarks import (  # noqa: PLC0415  (nobody else needs them)
+        audiences,
+        flow,
+        latency,
+        mapping,
+        pages,
+        people,
+        rescan,
+        timers,
+    )
 
     benches: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "map": lambda: [mapping.run(platform, signals=events or 60_000) for platform in mapping.SETTINGS],
@@ -238,6 +251,7 @@ def bench(
         "people": lambda: [people.run(many=events or 1_000_000)],
         "rescan": lambda: [rescan.run(people=events or 100_000, events=20 * (events or 100_000))],
         "audiences": lambda: asyncio.run(audiences.run(people=events or 1_000_000)),
+        "pages": lambda: [pages.run(rows=events or 10_000_000, keep=keep)],
     }
     chosen = which or ["map", "flow", "latency"]
     for name in chosen:
@@ -258,7 +272,10 @@ def _print_figures(result: dict[str, Any]) -> None:
     for name, value in result.items():
         if name in {"bench", "platform"}:
             continue
-        if isinstance(value, dict):
+        if name == "pages":
+            for page, times in value.items():
+                table.add_row(page, "p50 {p50_ms:,} ms, p95 {p95_ms:,} ms, at first {first_ms:,} ms".format(**times))
+        elif isinstance(value, dict):
             for part, each in value.items():
                 table.add_row(f"{name.replace('_', ' ')}: {part}", f"{each:,}")
         elif isinstance(value, list):
