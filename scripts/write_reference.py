@@ -16,7 +16,7 @@ import msgspec
 import typer
 from msgspec import Struct, inspect
 
-from signalpost import cli, conditions, config
+from signalpost import accounts, cli, conditions, config
 from signalpost.conditions.plain import marked
 from signalpost.destinations import CATALOG
 from signalpost.gates import condition_of
@@ -49,6 +49,8 @@ from signalpost.segments.language import BOUNDS, LADDER, LINES
 from signalpost.segments.operands import Known
 from signalpost.segments.sentences import sentence
 from signalpost.vocabulary import CANONICAL_EVENTS, MESSAGE_CHANNELS, MESSAGE_METRICS, SYNONYMS
+from signalpost.web.pages import GROUPS, WAYS
+from signalpost.web.routing import Way
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -99,6 +101,7 @@ def written() -> dict[str, str]:
         "segments.md": segments_page(),
         "events.md": events_page(),
         "command-line.md": command_line_page(),
+        "console.md": console_page(),
     }
 
 
@@ -219,6 +222,42 @@ def command_line_page() -> str:
         usage = f"    signalpost {name} [OPTIONS] {words}".rstrip()
         parts.append(f"## {name}\n\n{usage}\n\n{python.cleandoc(command.help or '')}\n\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
+
+
+def console_page() -> str:
+    """Return the page of every address of the console: what stands there, and who may take it."""
+    roles = ["| role | |", "|---|---|", *(f"| {role} | {cell(may)} |" for role, may in accounts.ROLES.items())]
+    menu = [
+        f"| `g` `{entry.letter}` | [{entry.title}](#{entry.path.strip('/') or 'today'}) |"
+        for _, entries in GROUPS
+        for entry in entries
+    ]
+    parts = []
+    for name, ways in rooms().items():
+        rows = ["| address | | who |", "|---|---|---|"]
+        for way in ways:
+            address = f"`{way.path}`" if way.method == "GET" else f"POST `{way.path}`"
+            data = " Also as data." if way.twin else ""
+            rows.append(f"| {address} | {cell(first_sentence(way.answer))}{data} | {way.role} |")
+        parts.append(f"## {name}\n\n" + "\n".join(rows) + "\n")
+    keys = ["| keys | |", "|---|---|", "| `/` | search |", "| `j` `k` `Enter` | next row, previous row, open it |", *menu]
+    return _CONSOLE.format(roles="\n".join(roles), keys="\n".join(keys), rooms="\n".join(parts))
+
+
+def rooms() -> dict[str, list[Way]]:
+    """Return the ways by the first part of their address, in the order of the menu, the others last."""
+    found: dict[str, list[Way]] = {entry.path.strip("/") or "today": [] for _, entries in GROUPS for entry in entries}
+    for way in WAYS:
+        found.setdefault(way.path.strip("/").partition("/")[0].partition("{")[0] or "today", []).append(way)
+    return {name: ways for name, ways in found.items() if ways}
+
+
+def first_sentence(answer: Any) -> str:
+    """Return what a function says of itself, without the address with which it may begin."""
+    said = " ".join((python.getdoc(answer) or "").partition("\n\n")[0].split())
+    address, colon, rest = said.partition(": ")
+    said = rest if colon and address.startswith("`/") else "" if said.startswith("`/") else said
+    return raised(said) if said else ""
 
 
 def commands(group: Any, above: str = "") -> list[tuple[str, Any]]:
@@ -460,6 +499,31 @@ Results go to standard output, sentences about trouble to standard error; with `
 nothing else. Exit codes: 0 all is well, 1 something was found or failed, 2 the command was not used as it is meant to
 be, 130 it was stopped. Every command explains itself with `--help`.
 """
+
+_CONSOLE = """\
+# The console
+
+<!-- Written by scripts/write_reference.py from web/pages and accounts.py. -->
+
+`signalpost serve` shows the console at its own address. [How to let people in](../how-to/let-people-in.md) says who may come;
+[the console, and what it is made of](../explain/console.md) says how it works.
+
+- Every page is also data: the same address with `.json` (`/index.json` for Today), with a session's cookie or an API key as
+  `Authorization: Bearer`.
+- Lists are filtered by their address, so a filter can be kept and sent to somebody. `window` is `1h`, `24h`, `7d` or `30d`.
+- An act is a form; it needs the token that its page carries, or an API key, and leaves a line in the audit.
+
+## Roles
+
+{roles}
+
+*anyone* needs no account.
+
+## Keyboard
+
+{keys}
+
+{rooms}"""
 
 _EVENTS_HEAD = """\
 # The canonical events

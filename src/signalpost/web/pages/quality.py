@@ -123,7 +123,7 @@ def keys_of(connection: Connection, visit: Visit) -> Keys:
 
 
 async def keys(visit: Visit) -> Response:
-    """`/quality`."""
+    """`/quality`: which match keys signals carry, over time, beside what was new."""
     facts = await visit.read(lambda connection: keys_of(connection, visit))
     at = _steps(facts.since, facts.until, STEPS[WINDOWS[facts.window]])
     told = labels(at, visit.console.zone)
@@ -224,7 +224,7 @@ def values_of(connection: Connection, visit: Visit) -> Values:
 
 
 async def value(visit: Visit) -> Response:
-    """`/quality/value`."""
+    """`/quality/value`: orders with what each source claimed and what each platform was told."""
     facts = await visit.read(lambda connection: values_of(connection, visit))
     return visit.page(
         "quality_value.html", facts, tabs=TABS, shown={name: title for name, (title, _) in SHOWN.items()}, platform=_titles(visit)
@@ -276,7 +276,7 @@ DRAWN = {
 
 
 async def clocks(visit: Visit) -> Response:
-    """`/quality/clocks`."""
+    """`/quality/clocks`: how long events, signals and suppression take."""
     facts = await visit.read(lambda connection: clocks_of(connection, visit))
     at = _steps(facts.since, facts.until, STEPS[WINDOWS[facts.window]])
     told = labels(at, visit.console.zone)
@@ -343,7 +343,7 @@ def duplicates_of(connection: Connection, visit: Visit) -> Duplicates:
 
 
 async def duplicates(visit: Visit) -> Response:
-    """`/quality/duplicates`."""
+    """`/quality/duplicates`: pixel beside server, and what was told twice and sent once."""
     facts = await visit.read(lambda connection: duplicates_of(connection, visit))
     step = STEPS[WINDOWS[facts.window]]
     at = _steps(facts.since, facts.until, step)
@@ -406,7 +406,7 @@ def _would(trials: list[report.Noticed]) -> dict[str, Decimal]:
 
 
 async def trials(visit: Visit) -> Response:
-    """`/quality/gates`."""
+    """`/quality/gates`: what gates on trial would withhold, and what went back too late."""
     facts = await visit.read(lambda connection: trials_of(connection, visit))
     return visit.page("quality_gates.html", facts, tabs=TABS, stopped=report.STOPPED, after=report.AFTER, platform=_titles(visit))
 
