@@ -83,10 +83,6 @@ SELECT destination, name, verdict, max(minute) FROM rollups WHERE minute >= ? AN
 -- name: doctor_trials (oldest first)
 SELECT subject, note, at FROM audit WHERE what = 'send-test' ORDER BY id
 
--- name: findings_counts (of the minutes from one to before another)
-SELECT destination, name, verdict, reason, currency, sum(signals), sum(CAST(value_micros AS {wide})) FROM rollups
-WHERE minute >= ? AND minute < ? GROUP BY destination, name, verdict, reason, currency
-
 -- name: findings_changes (of an audience, that the platform has not taken: the first in turn, without those of a first load)
 SELECT count(*), min(asked_at), min(CASE WHEN priority = 0 THEN asked_at END)
 FROM (SELECT asked_at, priority FROM audience_people WHERE audience = ? AND stale > 0 AND priority < 2
