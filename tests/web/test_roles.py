@@ -55,6 +55,9 @@ NAMES = (
     "WEB_KEY", "SITE_KEY", "SHOPIFY_SECRET", "TIKTOK_TOKEN", "PINTEREST_TOKEN", "AUDIENCE_TOKEN", "OIDC_SECRET", "HOOK",
 )  # fmt: skip
 
+LATER = {"/people/{person:int}/erased": "nobody is erased yet"}
+"""Pages that are there only after something that did not happen here, and why."""
+
 SECRETS = {name: f"sentinel-{number:02d}-{name.lower().replace('_', '-')}" for number, name in enumerate(NAMES)}
 """What stands in the environment and nowhere else."""
 
@@ -107,6 +110,9 @@ class Filled:
                 path = example + path.removeprefix(part)
         for name, value in self.there.items():
             path = path.replace(f"{{{name}}}", str(value)).replace(f"{{{name}:int}}", str(value))
+        if way.method == "POST":  # refused before it is known whether the thing is there
+            path = re.sub(r"\{\w+:int\}", "1", path)
+            path = re.sub(r"\{\w+\}", "nothing", path)
         assert "{" not in path, f"Give EXAMPLES of tests/web/test_roles.py something that is there for {way.path}."
         return path
 
@@ -364,7 +370,7 @@ def test_every_page_shows_what_is_there(filled: Filled) -> None:
     """The examples that these laws are walked with exist: no page answers them with 404."""
     with filled.console.client(signed_in=True) as client:
         for way in gets():
-            if way.twin:
+            if way.twin and way.path not in LATER:
                 assert client.get(filled.path(way)).status_code in {200, 303}, (
                     f"{way.path}: mend EXAMPLES of tests/web/test_roles.py."
                 )
@@ -393,6 +399,8 @@ def loose(policy: str) -> list[str]:
     allowed = {"img-src": {*own, "data:"}, "default-src": {"'none'"}, "base-uri": {"'none'"}}
     needed = {"default-src", "base-uri", "form-action", "frame-ancestors"}
     known = re.compile("'(nonce|sha256)-[A-Za-z0-9+/_=-]{22,}'")  # of one style sheet, made for one answer
+    if "script-src" not in told:  # a file with its own style and no script at all
+        allowed["style-src"] = {*own, "'unsafe-inline'"}
     told["style-src"] = {where for where in told.get("style-src", set()) if not known.fullmatch(where)}
     return [what for what, where in told.items() if not where <= allowed.get(what, own)] + sorted(needed - told.keys())
 
