@@ -20,7 +20,9 @@ _LINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 HEAD = "# Tokens that Signalpost obtained from the platforms. Only its owner may read it; keep it out of version control.\n"
 
 UNTIL, RENEWS, RENEWS_UNTIL = "_UNTIL", "_RENEWS", "_RENEWS_UNTIL"
-"""What stands beside a token `X`: when it ends (epoch ms), with what it is renewed, and until when that is possible."""
+"""What stands beside a token `X`: when it ends (epoch ms, or `NEVER`), what renews it, and until when that is possible."""
+
+NEVER = "never"
 
 
 def beside(workspace_file: Path) -> Path:
