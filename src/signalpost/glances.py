@@ -31,7 +31,7 @@ from signalpost.store.memberships import TRAIT
 
 DAY = UNITS["d"]
 
-EVERYBODY = 5_000
+EVERYBODY = 10_000
 """So many people are all asked."""
 
 STRETCHES = 250

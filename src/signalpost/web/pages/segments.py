@@ -433,11 +433,11 @@ def inside(connection: Connection, name: str, slot: int) -> list[Inside]:
     ]
 
 
-def identifiers(connection: Connection, person: int, most: int = 3) -> list[str]:
-    """What a person is known by, masked, a few of it: e-mail addresses, phones and customer ids first."""
+def identifiers(connection: Connection, person: int, most: int = 2) -> list[str]:
+    """What a person is known by, masked, a few of it: e-mail addresses, phones and customer ids first, then browser ids."""
     order = ("email", "phone", "external_id")
     own = sorted(kept.identifiers(connection, person), key=lambda each: order.index(each[0]) if each[0] in order else len(order))
-    return list(dict.fromkeys(masking.identifier(each) for each in own))[:most]
+    return list(dict.fromkeys(masking.digest(masking.identifier(each)) for each in own))[:most]
 
 
 def _rule(here: Known, name: str, own: Listed) -> str:

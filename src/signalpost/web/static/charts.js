@@ -87,12 +87,15 @@ const graph = (facts) => ({
   }],
 });
 
+// The smallest step of a whole minute, hour or day that makes few enough marks.
+const whole = (until) => [6e4, 3e5, 9e5, 18e5, 36e5, 108e5, 216e5, 432e5, 864e5, 1728e5, 6048e5, 2592e6].find((step) => until / step <= (phone() ? 4 : 10)) ?? until;
+
 function lanes(facts) {
   const place = Object.fromEntries(facts.lanes.map((name, at) => [name, at]));
   return {
     grid: { left: 8, right: 20, top: 8, bottom: 8, containLabel: true },
     tooltip: { ...tip(), formatter: ({ data }) => `${data.span.label}${data.span.title ? `\n${data.span.title}` : ""}` },
-    xAxis: { ...axis(), type: "value", min: 0, max: facts.until, axisLabel: { ...text(), formatter: lasting } },
+    xAxis: { ...axis(), type: "value", min: 0, max: facts.until, interval: whole(facts.until), axisLabel: { ...text(), showMaxLabel: false, formatter: (ms) => (ms ? lasting(ms) : "start") } },
     yAxis: { ...axis(), type: "category", inverse: true, data: facts.lanes, axisLabel: { ...text(), color: token("ink"), overflow: "truncate", width: phone() ? 96 : 190 } },
     series: [{
       type: "custom", clip: true,
