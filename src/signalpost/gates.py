@@ -211,6 +211,35 @@ def sense(reason: str) -> Sense:
     return REASONS[reason].sense if reason in REASONS else "lost"
 
 
+PASSED: dict[str, str] = {
+    "duplicate_message": "The message had not come in before.",
+    "not_mapped": "This platform is told about this event.",
+    "repeat": "The person had not done the same a moment before.",
+    "other_source": "Its source is the one that counts for this event.",
+    "paused": "The destination was not paused.",
+    "suppressed_person": "The person may be processed.",
+    "consent_denied": "Advertising use was allowed.",
+    "test_order": "It is not marked as a test.",
+    "in_future": "It does not say that it happened in the future.",
+    "too_old": "It is young enough for the platform.",
+    "missing_order_id": "The purchase has an order id.",
+    "duplicate_order": "The order had not been counted yet.",
+    "missing_value": "The purchase has a value.",
+    "negative_value": "The value is not below zero.",
+    "missing_currency": "The amount has a currency.",
+    "unsupported_currency": "The platform takes amounts in this currency.",
+    "no_identifier": "The platform has something to recognise the person by.",
+    "not_yet_rolled_out": "The destination's rollout has come to this event.",
+    "over_cap": "The rollout's cap was not reached.",
+}
+"""The built-in gates in the order in which they are asked -> what it means that a signal passed."""
+
+OF_PURCHASES = frozenset({"missing_order_id", "duplicate_order", "missing_value", "negative_value"})
+"""Those of them that only purchases are asked."""
+
+OF_ROLLOUTS = frozenset({"not_yet_rolled_out", "over_cap"})
+
+
 NOT_REAL = frozenset(
     {"test", "testing", "tests", "qa", "uat", "ci", "sandbox", "staging", "stage", "dev", "development", "local"}
 )

@@ -12,7 +12,7 @@ from signalpost import pipeline
 from signalpost.delivery import Breaker
 from signalpost.options import Gate
 from signalpost.sources import Received
-from signalpost.store import story
+from signalpost.store import signals, story
 from signalpost.store.database import Database
 
 NOW = 1_795_305_600_000
@@ -241,7 +241,7 @@ def test_a_gates_count_is_told_in_its_own_words_however_long_ago_it_held(databas
 
 
 def test_the_newest_come_first_and_filters_keep_only_what_fits(shop: Shop) -> None:
-    """`recent` gives whole events newest first; `latest` only verdicts of the destination, verdict and reason asked for."""
+    """`recent` gives whole events newest first; a list only verdicts of the destination, verdict and reason asked for."""
     numbers = [shop.say(order(f"m-{each}", f"A-{each % 3}", NOW), at=NOW) << pipeline.PLACES for each in range(6)]
     shop.process(NOW)
     shop.deliver("tiktok", NOW)
@@ -251,11 +251,13 @@ def test_the_newest_come_first_and_filters_keep_only_what_fits(shop: Shop) -> No
 
     def asked(destination: str = "", verdict: str = "", reason: str = "", name: str = "") -> list[int]:
         found = shop.database.look(
-            lambda connection: story.latest(
-                connection, 100, destination=destination, verdict=verdict, reason=reason, name=name, workspace=shop.workspace
+            lambda connection: signals.look(
+                connection,
+                signals.Asked(destination=destination, verdict=verdict, reason=reason, event=name),
+                workspace=shop.workspace,
             )
         )
-        return [each.event for each in found]
+        return [each.event for each in found.latest]
 
     assert asked(destination="tiktok", verdict="accepted") == numbers[2::-1]
     assert asked(reason="duplicate_order") == numbers[:2:-1]

@@ -144,8 +144,13 @@ def _listed(person: Person, moment: int) -> Listed:
 def known_as(person: Person) -> str:
     """The strongest identifier, masked, with its kind in words."""
     for kind, value in named(person):
-        return f"{WORDS[kind]} {masking.identifier((kind, value))}"
+        return f"{WORDS[kind]} {shown(kind, value)}"
     return "nothing kept"
+
+
+def shown(kind: str, value: str) -> str:
+    """An identifier's value, masked; a browser's long id shortened."""
+    return masking.digest(value) if kind == "anonymous_id" else masking.identifier((kind, value))
 
 
 WORDS = {"user_id": "user id", "cio_id": "Customer.io id", "email": "e-mail", "phone": "phone", "anonymous_id": "browser"}
@@ -287,12 +292,12 @@ def _identifiers(connection: Connection, person: Person) -> list[Named]:
     brought: dict[Identifier, int] = {}
     for row in connection.rows("person_merges", person.id, person.id):
         if row[1] == person.id and row[3] == 1 and row[6] is not None:
-            brought |= dict.fromkeys(_keys(_person.decode(row[6])), row[2])
+            brought.update((key, int(row[2])) for key in _keys(_person.decode(row[6])))
     heard = _heard(person)
     found = [
         Named(
             kind=WORDS.get(kind, kind),
-            value=masking.identifier((kind, value)),
+            value=shown(kind, value),
             heard_at=heard.get((kind, value), 0),
             came_with=brought.get((kind, value), 0),
         )
@@ -323,7 +328,7 @@ def _figures(person: Person) -> Figures:
         cancelled=len(person.orders) - len(standing),
         gross=sum((order.value for order in standing if order.value is not None), Decimal(0)),
         net=known.lifetime_value,
-        average_order_value=known.average_order_value,
+        average_order_value=None if known.average_order_value is None else round(known.average_order_value, 2),
         refund_rate=known.refund_rate,
         discount_rate=known.discount_rate,
         first_order_at=known.first_order_at,
@@ -360,12 +365,18 @@ def merges(connection: Connection, number: int) -> list[Merged]:
             other=other,
             joined=joined == 1,
             undone=joined == 2,
-            why=masking.text(why),
+            why=_in_words(why),
             at=at,
             undoable=joined == 1 and person == number and snapshot is not None,
         )
         for event, person, other, joined, why, at, snapshot, _ in connection.rows("person_merges", number, number)
     ]
+
+
+def _in_words(why: str) -> str:
+    for kind, word in WORDS.items():
+        why = why.replace(f"same {kind}", f"same {word}")
+    return masking.text(why)
 
 
 def held(connection: Connection, number: int) -> list[Held]:
@@ -417,6 +428,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     """(destination, verdict, reason), of an event."""
     other: int = 0
     """The other person, of a merge."""
+    segments: list[str] = []
+    """What was entered or left at once."""
 
 
 class History(Struct, frozen=True, kw_only=True):
@@ -439,9 +452,12 @@ def history(connection: Connection, number: int, after: str = "", most: int = PA
     for event, destination, verdict, reason, *_ in connection.rows("ledger_of_events", [row[0] for row in rows]):
         verdicts.setdefault(event, []).append((destination, verdict, reason or ""))
     entries = [_event(row, verdicts.get(row[0], [])) for row in rows]
+    together: dict[tuple[int, int, int], list[str]] = {}
+    for moment, name, entered, event in connection.rows("person_moves", number, upto, 2 * most):
+        together.setdefault((moment, entered, max(event, 0)), []).append(name)
     entries += [
-        Entry(at=moment, what="entered" if entered else "left", title=name, event=max(event, 0))
-        for moment, name, entered, event in connection.rows("person_moves", number, upto, most + 1)
+        Entry(at=moment, what="entered" if entered else "left", title=", ".join(names), event=event, segments=names)
+        for (moment, entered, event), names in together.items()
     ]
     entries += [
         Entry(
@@ -469,7 +485,7 @@ def _event(row: Row, verdicts: list[tuple[str, str, str]]) -> Entry:
     return Entry(
         at=received_at,
         what="event",
-        title=KINDS.get(kind, name),
+        title=KINDS.get(str(kind), str(name)),
         event=number,
         order_id=masking.text(order_id) if order_id else None,
         source=message_key.partition(":")[0],

@@ -1,13 +1,12 @@
 """The story of a signal: everything that is known of an event, from its request to each platform's own answer.
 
-`find` gives events for whatever an operator has in hand, `story` tells one whole, `overview` and `recent` tell what is going
-on. Nothing here is raw: people are shown as `masking` shows them, so a story can be read aloud in a meeting.
+`find` gives events for whatever an operator has in hand, `story` tells one whole, `recent` the newest. Nothing here is
+raw: people are shown as `masking` shows them, so a story can be read aloud in a meeting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,20 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signalpost import gates, mapping, masking, orders, sources
-from signalpost.config import Workspace
+from signalpost.config import Destination, Workspace
 from signalpost.destinations import CATALOG
+from signalpost.destinations.contract import Destination as Platform
 from signalpost.events import Event, Order, Person, Signal
 from signalpost.state import PLACES as PLACES  # noqa: PLC0414 (named as its own, for who reads stories by number)
 from signalpost.store import batches
 from signalpost.store.database import Connection, Row
-
-LATEST = 20_000
-"""Ledger rows that a filtered list looks through, newest first."""
-
-TOLD_APART = 8
-"""The most frequent reasons of a destination that are told in the platform's own words."""
-
-MINUTE = 60_000
 
 SENTENCES = {
     "accepted": "The platform took it.",
@@ -156,6 +148,27 @@ class Step(Struct, frozen=True, kw_only=True):
     answer: Answer | None
 
 
+class Check(Struct, frozen=True, kw_only=True):
+    """One gate and what it said."""
+
+    name: str
+    """Its code, or `gate:` and the name of one of the workspace's own."""
+    outcome: str
+    """passed, withheld, observed (would have withheld), not asked"""
+    sentence: str
+
+
+class Filled(Struct, frozen=True, kw_only=True):
+    """One field of the event in the platform's form."""
+
+    path: str
+    value: Any
+    """Masked; None where there was nothing to send."""
+    origin: str
+    """What it is and where it comes from."""
+    cleaning: str
+
+
 class Delivery(Struct, frozen=True, kw_only=True):
     """What became of the event at one destination."""
 
@@ -181,6 +194,10 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """`waiting`: as it will be sent. `rewritten`: written again from the journal with what is known today. Empty: none."""
     steps: list[Step]
     answer: Answer | None
+    checks: list[Check] = []
+    """Its gates in the order in which they are asked, as the workspace has them today."""
+    fields: list[Filled] = []
+    """The platform's field table with what this event fills in."""
 
 
 class Story(Struct, frozen=True, kw_only=True):
@@ -264,7 +281,7 @@ def story(connection: Connection, number: int, workspace: Workspace) -> Story | 
         same_order=[_related(each) for each in connection.rows("events_by_order", order_id) if each[0] != number]
         if order_id
         else [],
-        deliveries=_deliveries(connection, number, workspace, signal, record.id if record else 0),
+        deliveries=_deliveries(connection, number, name, workspace, signal, record.id if record else 0),
     )
 
 
@@ -373,7 +390,9 @@ def _repeats(connection: Connection, message_key: str) -> list[Related]:
 # ---- deliveries ------------------------------------------------------------------------------------------------------------
 
 
-def _deliveries(connection: Connection, number: int, workspace: Workspace, signal: Signal | None, person: int) -> list[Delivery]:
+def _deliveries(
+    connection: Connection, number: int, name: str, workspace: Workspace, signal: Signal | None, person: int
+) -> list[Delivery]:
     waiting = {row[0]: row[1:] for row in connection.rows("outbox_of_event_and_person", person, number)}
     steps: dict[str, list[Step]] = {}
     for destination, at, verdict, reason, sentence, request in connection.rows("trace_of", number):
@@ -418,6 +437,8 @@ def _deliveries(connection: Connection, number: int, workspace: Workspace, signa
             )
             shown = msgspec.json.decode(mapping.compile(platform, configured)(told))
             shown_from = "rewritten"
+        masked = masking.document(shown) if shown is not None else None
+        own_steps = steps.get(destination, [])
         made.append(
             Delivery(
                 destination=destination,
@@ -435,13 +456,57 @@ def _deliveries(connection: Connection, number: int, workspace: Workspace, signa
                 settled_at=settled_at,
                 attempts=tried,
                 due_at=due_at,
-                object=masking.document(shown) if shown is not None else None,
+                object=masked,
                 object_from=shown_from,
-                steps=steps.get(destination, []),
+                steps=[step for step in own_steps if step.verdict != "observed"],
                 answer=_answer(connection, request),
+                checks=_checks(verdict, reason, name, destination, own_steps, workspace),
+                fields=_filled(masked, platform, configured) if masked and platform and configured else [],
             )
         )
     return made
+
+
+def _checks(
+    verdict: str, reason: str | None, name: str, destination: str, steps: Sequence[Step], workspace: Workspace
+) -> list[Check]:
+    """Every gate in order: those before the one that withheld it said yes, those after it were not asked."""
+    observed = {step.reason: step.sentence for step in steps if step.verdict == "observed"}
+    configured = workspace.destinations.get(destination)
+    staged = configured is not None and bool(configured.rollout)
+    asked = [
+        (code, sentence)
+        for code, sentence in gates.PASSED.items()
+        if (name == "Order Completed" or code not in gates.OF_PURCHASES) and (staged or code not in gates.OF_ROLLOUTS)
+    ]
+    asked += [
+        (rule.reason, f"Your gate {rule.name} let it pass: this did not hold: {rule.sentence}.")
+        for rule in gates.rules(workspace)
+        if (rule.events is None or name in rule.events) and (rule.destinations is None or destination in rule.destinations)
+    ]
+    made, over = [], False
+    for code, sentence in asked:
+        if verdict == "withheld" and code == reason:
+            made.append(Check(name=code, outcome="withheld", sentence=told_sentence(verdict, code)))
+            over = True
+        elif code in observed:
+            made.append(Check(name=code, outcome="observed", sentence=observed[code] or sentence))
+        else:
+            made.append(Check(name=code, outcome="not asked" if over else "passed", sentence=sentence))
+    # What stopped it is none of these (an order called off while it waited, a platform's own demand): it had passed them all.
+    return made
+
+
+def _filled(masked: Mapping[str, Any], platform: Platform, configured: Destination) -> list[Filled]:
+    """The field table with the values of this event, those that have one first."""
+    made = []
+    for row in mapping.table(platform, configured).values():
+        parent, _, leaf = row.path.partition(".")
+        held: Any = masked.get(parent)
+        value = held if not leaf else held.get(leaf) if isinstance(held, Mapping) else None
+        cleaning = "normalised, then hashed (SHA-256)" if row.hashed else "normalised" if row.key else "written as the platform asks"
+        made.append(Filled(path=row.path, value=value, origin=row.doc, cleaning=cleaning))
+    return sorted(made, key=lambda each: each.value is None)
 
 
 def told_sentence(verdict: str, reason: str | None, sentence: str | None = None) -> str:
@@ -482,157 +547,6 @@ def _answer(connection: Connection, request: int | None) -> Answer | None:
     )
 
 
-# ---- overview --------------------------------------------------------------------------------------------------------------
-
-
-class Count(Struct, frozen=True, kw_only=True):
-    """Signals of one destination with one verdict for one reason."""
-
-    verdict: str
-    reason: str
-    signals: int
-    sentence: str
-    advice: str
-
-
-class Money(Struct, frozen=True, kw_only=True):
-    """What purchases that a platform accepted were worth, in one currency."""
-
-    currency: str
-    purchases: int
-    value: str
-
-
-class Resting(Struct, frozen=True, kw_only=True):
-    """Why a destination is not sending, and when it tries again (epoch ms)."""
-
-    since: int
-    until: int
-    failures: int
-    sentence: str
-
-
-class Flow(Struct, frozen=True, kw_only=True):
-    """One destination: signals by verdict, why not, what was accepted, what waits."""
-
-    destination: str
-    platform: str
-    verdicts: dict[str, int]
-    """Signals by verdict, `waiting` as of now, all others since the start of the window."""
-    counts: list[Count]
-    """The same by reason, most first."""
-    accepted_value: list[Money]
-    average_ms: int | None
-    """Intake to settled, over the window."""
-    oldest_waiting: int | None
-    """When the oldest waiting signal's event was received."""
-    resting: Resting | None
-    paused: bool
-
-
-class Overview(Struct, frozen=True, kw_only=True):
-    """What happened since `since`, and how things stand now."""
-
-    since: int
-    events: int
-    """Events taken from the journal."""
-    unreadable: int
-    """Messages refused because they could not be read."""
-    backlog_requests: int
-    backlog_events: int
-    flows: list[Flow]
-
-
-def overview(connection: Connection, since: int, workspace: Workspace) -> Overview:
-    """Counters since a moment (epoch ms, to the minute) and what waits or rests now, for every configured destination."""
-    per: dict[str, list[Row]] = {name: [] for name in workspace.destinations}
-    unreadable = 0
-    for destination, *rest in connection.rows("rollups_since", since - since % MINUTE):
-        if destination:
-            per.setdefault(destination, []).append(tuple(rest))
-        elif rest[1] == "refused":
-            unreadable += int(rest[4])
-    waiting = {destination: (int(number), oldest) for destination, number, oldest in connection.rows("outbox_counts")}
-    resting = {
-        destination: Resting(since=began, until=until, failures=failures, sentence=masking.text(sentence))
-        for destination, began, until, failures, sentence in connection.rows("breakers")
-    }
-    backlog_requests, backlog_events = connection.rows("backlog_count")[0]
-    own = {rule.reason: rule.told for rule in gates.rules(workspace)}
-    return Overview(
-        since=since,
-        events=int(connection.rows("events_since", since)[0][0]),
-        unreadable=unreadable,
-        backlog_requests=int(backlog_requests),
-        backlog_events=int(backlog_events),
-        flows=[
-            _flow(connection, name, rows, waiting.get(name, (0, None)), resting.get(name), workspace, own)
-            for name, rows in per.items()
-        ],
-    )
-
-
-def _flow(
-    connection: Connection,
-    destination: str,
-    rows: Iterable[Row],
-    waiting: tuple[int, int | None],
-    resting: Resting | None,
-    workspace: Workspace,
-    own: Mapping[str, str],
-) -> Flow:
-    verdicts = dict.fromkeys(("accepted", "warned", "waiting", "withheld", "refused", "unknown"), 0)
-    verdicts["waiting"] = waiting[0]
-    reasons: dict[tuple[str, str], int] = {}
-    money: dict[str, list[int]] = {}
-    settled = took = 0
-    for name, verdict, reason, currency, signals, micros, latency in rows:
-        number = int(signals)
-        verdicts[verdict] = verdicts.get(verdict, 0) + number
-        if verdict not in {"accepted", "waiting"}:
-            reasons[verdict, reason] = reasons.get((verdict, reason), 0) + number
-        if verdict in {"accepted", "warned"}:
-            settled, took = settled + number, took + int(latency)
-            if name == "Order Completed" and currency:
-                counter = money.setdefault(currency, [0, 0])
-                counter[0] += number
-                counter[1] += int(micros)
-    configured = workspace.destinations.get(destination)
-    platform = CATALOG.get(configured.type) if configured else None
-    return Flow(
-        destination=destination,
-        platform=platform.title if platform else destination,
-        verdicts=verdicts,
-        counts=[
-            Count(
-                verdict=verdict,
-                reason=reason,
-                signals=number,
-                sentence=(_newest_sentence(connection, destination, verdict, reason) if place < TOLD_APART else "")
-                or told_sentence(verdict, reason, own.get(reason)),
-                advice=advice(verdict, reason),
-            )
-            for place, ((verdict, reason), number) in enumerate(sorted(reasons.items(), key=lambda each: (-each[1], each[0])))
-        ],
-        accepted_value=[
-            Money(currency=currency, purchases=number, value=f"{Decimal(micros) / 1_000_000:.2f}")
-            for currency, (number, micros) in sorted(money.items(), key=lambda each: -each[1][1])
-        ],
-        average_ms=took // settled if settled else None,
-        oldest_waiting=waiting[1],
-        resting=resting,
-        paused=configured.paused if configured else False,
-    )
-
-
-def _newest_sentence(connection: Connection, destination: str, verdict: str, reason: str) -> str:
-    """What the newest signal that met a reason of the platform's, or of the workspace's own, was told; empty: not met lately."""
-    if not reason or reason in gates.REASONS:
-        return ""
-    newest = latest(connection, 1, destination=destination, verdict=verdict, reason=reason, among=2_000)
-    return newest[0].marks[0].sentence if newest else ""
-
-
 # ---- recent ----------------------------------------------------------------------------------------------------------------
 
 
@@ -668,26 +582,11 @@ class Latest(Struct, frozen=True, kw_only=True):
 def recent(connection: Connection, limit: int, workspace: Workspace | None = None) -> list[Latest]:
     """The newest events that could become signals, newest first, each with its verdicts."""
     width = max(1, len(workspace.destinations)) if workspace else 4
-    return _grouped(connection.rows("ledger_recent", limit * width), workspace)[:limit]
+    return grouped(connection.rows("ledger_recent", limit * width), workspace)[:limit]
 
 
-def latest(
-    connection: Connection,
-    limit: int,
-    *,
-    destination: str = "",
-    verdict: str = "",
-    reason: str = "",
-    name: str = "",
-    among: int = LATEST,
-    workspace: Workspace | None = None,
-) -> list[Latest]:
-    """Like `recent`, only of this destination, verdict, reason and canonical event, looked for among the newest `among`."""
-    rows = connection.rows("ledger_latest", among, destination, destination, verdict, verdict, reason, reason, name, name, limit)
-    return _grouped(rows, workspace)
-
-
-def _grouped(rows: Sequence[Row], workspace: Workspace | None) -> list[Latest]:
+def grouped(rows: Sequence[Row], workspace: Workspace | None) -> list[Latest]:
+    """Rows of the ledger with their events as one entry for each event, in their order."""
     made: dict[int, Latest] = {}
     for row in rows:
         (event, destination, verdict, reason, sentence, platform_event, value, currency, decided_at, settled_at) = row[:10]

@@ -281,14 +281,6 @@ SELECT destination, due_at, attempts, body FROM outbox WHERE person = ? AND even
 -- name: backlog_oldest
 SELECT b.position, j.received_at FROM backlog b JOIN journal j ON j.position = b.position ORDER BY b.position LIMIT 1
 
--- name: ledger_latest (among the newest so many rows: destination, verdict, reason and event name, where '' is any)
-SELECT l.event, l.destination, l.verdict, l.reason, l.sentence, l.platform_event, l.value, l.currency, l.decided_at, l.settled_at,
-       e.name, e.message_key, e.order_id, e.time
-FROM (SELECT * FROM ledger ORDER BY event DESC LIMIT ?) l JOIN events e ON e.id = l.event
-WHERE (CAST(? AS TEXT) = '' OR l.destination = ?) AND (CAST(? AS TEXT) = '' OR l.verdict = ?)
-    AND (CAST(? AS TEXT) = '' OR coalesce(l.reason, '') = ?) AND (CAST(? AS TEXT) = '' OR e.name = ?)
-ORDER BY l.event DESC, l.destination LIMIT ?
-
 -- name: events_count
 SELECT count(*) FROM events
 

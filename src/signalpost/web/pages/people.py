@@ -112,8 +112,10 @@ def leaving(visit: Visit, at: int) -> str:
 
 def picture(visit: Visit, person: people.Profile) -> charts.Chart | None:
     """Identifiers and former people, with why and when each was joined; None when there is nothing to draw."""
-    moment = partial(words.moment, place=visit.console.zone)
-    day = lambda at: moment(at).rpartition(" ")[0] if at else ""  # noqa: E731
+
+    def day(at: int) -> str:
+        return words.moment(at, visit.console.zone).rpartition(" ")[0]
+
     nodes = [charts.Node(id="0", label="This person", colour="b", size=38, title=person.known_as)]
     edges = []
     for each in person.merges[:DRAWN]:
@@ -122,22 +124,25 @@ def picture(visit: Visit, person: people.Profile) -> charts.Chart | None:
         if any(node.id == name for node in nodes):
             continue
         if each.joined and each.person == person.id:
-            nodes.append(charts.Node(id=name, label=f"Known before as {other}", colour="b", size=28))
+            nodes.append(charts.Node(id=name, label=f"was {other}", colour="b", size=28))
             edges.append(charts.Edge(source="0", target=name, label=f"{each.why}, {day(each.at)}", link=f"/signals/{each.event}"))
         else:
             nodes.append(charts.Node(id=name, label=f"Person {other}", colour="e", size=24, link=f"/people/{other}"))
             why = "merge undone" if each.undone else f"kept apart: {each.why}"
             edges.append(charts.Edge(source="0", target=name, label=f"{why}, {day(each.at)}", dashed=True))
-    known = {node.id for node in nodes}
+    names = {node.id: node.label for node in nodes}
+    rows = [(names[edge.source], names[edge.target], edge.label) for edge in edges]
     for place, one in enumerate(person.identifiers[:DRAWN]):
         nodes.append(charts.Node(id=f"i{place}", label=one.value, colour=COLOURS.get(one.kind, "f"), size=18, title=one.kind))
-        origin = f"p{one.came_with}" if f"p{one.came_with}" in known else "0"
-        edges.append(charts.Edge(source=origin, target=f"i{place}", label=one.kind))
+        origin = f"p{one.came_with}" if f"p{one.came_with}" in names else "0"
+        edges.append(charts.Edge(source=origin, target=f"i{place}"))
+        rows.append((names[origin], one.value, f"{one.kind}, heard {day(one.heard_at)}" if one.heard_at else one.kind))
     if len(nodes) == 1:
         return None
     joined = sum(each.joined for each in person.merges)
     alt = f"{len(person.identifiers)} identifiers of this person" + (f", and {joined} people joined into them" if joined else "")
-    return charts.graph(nodes, edges, alt=alt, height=360)
+    drawn = charts.graph(nodes, edges, alt=alt, height=360)
+    return msgspec.structs.replace(drawn, table=charts.Table(("From", "To", "Why"), rows))
 
 
 # ---- what may be done ------------------------------------------------------------------------------------------------------
