@@ -27,6 +27,7 @@ EXAMPLES = 3
 
 DAY = 86_400_000
 HOUR = 3_600_000
+MINUTE = 60_000
 
 PROBLEMS = ("refused", "unknown", "warned")
 """Verdicts with a reason of the platform's own that somebody should read, the worst first."""
@@ -262,9 +263,10 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 def over_time(connection: Connection, name: str, step: int, since: int, until: int) -> list[Step]:
-    """Signals of a destination by verdict for each step of a window, those without any signal too."""
-    found: dict[int, dict[str, int]] = {at: {} for at in range(since - since % step, until, step)}
-    for at, cell in sums.steps(connection, step, since, until):
+    """Signals of a destination by verdict for each step that the window touches, those without any signal too."""
+    first, last = since - since % step, until - until % MINUTE + MINUTE
+    found: dict[int, dict[str, int]] = {at: {} for at in range(first, last, step)}
+    for at, cell in sums.steps(connection, step, first, last):
         if cell.destination == name and at in found:
             found[at][cell.verdict] = found[at].get(cell.verdict, 0) + cell.signals
     return [Step(at=at, verdicts=verdicts) for at, verdicts in found.items()]

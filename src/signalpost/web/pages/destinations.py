@@ -304,7 +304,7 @@ async def going(visit: Visit) -> Response:
             audiences=[each.title for each in workspace.audiences if name in each.to],
             problems=found,
             at_stake=_stakes(found),
-            steps=destinations.over_time(connection, name, step, since, visit.now + 1),
+            steps=destinations.over_time(connection, name, step, since, visit.now),
         )
 
     facts = await visit.read(look)
