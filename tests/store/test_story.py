@@ -6,11 +6,9 @@ import json
 
 import msgspec
 import pytest
-from tests.store.shop import EMAIL, PHONE, RAW, Shop, order, workspace
+from tests.store.shop import EMAIL, PHONE, RAW, Shop, order
 
 from signalpost import pipeline
-from signalpost.delivery import Breaker
-from signalpost.options import Gate
 from signalpost.sources import Received
 from signalpost.store import signals, story
 from signalpost.store.database import Database
@@ -32,10 +30,6 @@ def tell(shop: Shop, number: int) -> story.Story:
     told = shop.database.look(lambda connection: story.story(connection, number, shop.workspace))
     assert told is not None
     return told
-
-
-def overview(shop: Shop, since: int) -> story.Overview:
-    return shop.database.look(lambda connection: story.overview(connection, since, shop.workspace))
 
 
 def by_destination(told: story.Story) -> dict[str, story.Delivery]:
@@ -199,45 +193,6 @@ def test_an_erased_person_is_not_told_of(shop: Shop) -> None:
     assert told.person is not None
     assert (told.person.forgotten, told.person.match_keys) == (True, [])
     assert by_destination(told)["tiktok"].object is None
-
-
-def test_the_overview_counts_every_signal_once(shop: Shop) -> None:
-    """Events times destinations equals the verdicts of the overview, waiting included; value is what was accepted."""
-    for number in range(10):
-        shop.say(order(f"m-{number}", f"A-{number}", NOW), at=NOW)
-    shop.say(order("m-0", "A-0", NOW), order("m-x", "A-1", NOW), at=NOW)
-    shop.say(order("m-y", "A-y", NOW, event="Something Else"), at=NOW)
-    shop.process(NOW)
-    shop.deliver("tiktok", NOW)
-    shop.deliver("pinterest", NOW, Breaker(failures=2, since=NOW, until=NOW + MINUTE, sentence="Busy."), verdict=None, due_at=NOW)
-    seen = overview(shop, NOW - MINUTE)
-    assert seen.events == 13
-    tiktok, pinterest = (next(flow for flow in seen.flows if flow.destination == name) for name in ("tiktok", "pinterest"))
-    assert sum(tiktok.verdicts.values()) == sum(pinterest.verdicts.values()) == 13
-    assert (tiktok.verdicts["accepted"], pinterest.verdicts["waiting"]) == (10, 10)
-    assert [(each.currency, each.purchases, each.value) for each in tiktok.accepted_value] == [("GBP", 10, "499.00")]
-    assert {count.reason for count in tiktok.counts} == {"duplicate_message", "duplicate_order", "not_mapped"}
-    assert all(count.sentence and count.advice for count in tiktok.counts)
-    assert pinterest.resting is not None
-    assert pinterest.resting.sentence == "Busy."
-    assert sum(sum(flow.verdicts.values()) for flow in overview(shop, NOW + 5 * MINUTE).flows) == 10
-
-
-def test_a_gates_count_is_told_in_its_own_words_however_long_ago_it_held(database: Database) -> None:
-    """The overview tells what an own gate holds, also where none of the newest verdicts is one of its."""
-    gate = Gate(reason="small orders", when={"order.value": {"lt": 50}})
-    shop = Shop(database, workspace(database.address, gates=(gate,)))
-    shop.say(order("m-1", "A-1", NOW), at=NOW)
-    shop.process(NOW)
-
-    def told() -> set[tuple[str, str]]:
-        return {(each.reason, each.sentence) for flow in overview(shop, NOW - MINUTE).flows for each in flow.counts}
-
-    newest = told()
-    assert [reason for reason, _ in newest] == ["gate:small_orders"]
-    assert all(sentence.startswith("Your gate small_orders: ") for _, sentence in newest)
-    shop.write(lambda connection: connection.raw.execute("DELETE FROM ledger"))
-    assert told() == newest
 
 
 def test_the_newest_come_first_and_filters_keep_only_what_fits(shop: Shop) -> None:

@@ -485,10 +485,13 @@ def addresses(known: Known) -> list[str]:
     for way in pages.WAYS:
         if way.twin:
             _, first, *_ = way.path.split("/")
-            found.append(
-                re.sub(r"\{(\w+)(?::\w+)?\}", lambda named, first=first: fills.get(named[1], fills.get(first, "1")), way.path)
-            )
+            found.append(_filled(way.path, fills, first))
     return [*dict.fromkeys((*found, *MORE, f"/find?q=O-{EVERY_ORDER * 100}"))]
+
+
+def _filled(path: str, fills: Mapping[str, str], first: str) -> str:
+    """A route's path with its names filled in: by their own name, or by that of the page they are under."""
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda named: fills.get(named[1], fills.get(first, "1")), path)
 
 
 async def _visits(
@@ -502,7 +505,7 @@ async def _visits(
         workspace=workspace, database=database, worker=worker, intake=front, file=file, text=text, environ=environ
     )
     timed = _Timed(application)
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     try:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app=timed, raise_app_exceptions=False), base_url="http://127.0.0.1", timeout=300, follow_redirects=True

@@ -63,7 +63,7 @@ def fold(connection: Connection, now: int, hours: int = HOURS) -> bool:
     over -= over % HOUR
     begun = _upto(connection)
     upto = begun.get(HOUR, 0)
-    first = connection.rows("sums_next", upto)[0][0]
+    first: int | None = connection.rows("sums_next", upto)[0][0]
     if first is None or first >= over:
         # Hours without a signal are summed up too, once there is anything: a reader need not look at their minutes.
         if begun and over > upto:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import replace
+
 from signalpost import gates
 from signalpost.config import Workspace
 from signalpost.store.today import Overview, Told, title
 from signalpost.web.charts import Chart, Edge, Node, flow
 from signalpost.web.visit import link
 
-SOURCES, EVENTS, REASONS = 4, 6, 6
+SOURCES, EVENTS, REASONS = 4, 6, 4
 """How many of each stand by themselves."""
 
 VERDICTS = {"accepted": "accepted", "warned": "warned", "refused": "refused", "unknown": "never answered", "waiting": "waiting"}
@@ -35,6 +37,8 @@ def picture(overview: Overview, workspace: Workspace, window: str) -> Chart | No
         ((each.reason, each.signals) for each in overview.told if _alone(each)),
         REASONS,
     )
+    # A store from before events were counted knows of no sources for a while: then the picture begins with the events.
+    first = 0 if overview.heard else 1
     nodes: dict[str, Node] = {}
     edges: dict[tuple[str, str], list[int]] = {}
     links: dict[tuple[str, str], str] = {}
@@ -72,7 +76,7 @@ def picture(overview: Overview, workspace: Workspace, window: str) -> Chart | No
         edge(platform, verdict, told.signals, told.signals, destination=told.destination, verdict=told.verdict)
     total = sum(each.signals for each in overview.told)
     return flow(
-        _ordered(nodes.values()),
+        [replace(each, depth=(each.depth or 0) - first) for each in _ordered(nodes.values())],
         [
             Edge(source=source, target=target, value=width, label=f"{told:,}", link=links[source, target])
             for (source, target), (width, told) in sorted(edges.items(), key=lambda each: -each[1][0])

@@ -12,6 +12,7 @@ from msgspec import Struct
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from signalpost.config import Workspace
+from signalpost.findings.finding import rank
 from signalpost.processing import now_ms
 from signalpost.store import findings, report, story, sums, today, trends
 from signalpost.store.database import Connection
@@ -71,6 +72,13 @@ class Tile(Struct, frozen=True, kw_only=True):
     link: str
 
 
+class Open(Struct, frozen=True, kw_only=True):
+    """An open finding, and how many more of its kind there are."""
+
+    kept: findings.Kept
+    alike: int = 0
+
+
 class Front(Struct, frozen=True, kw_only=True):
     """The front page."""
 
@@ -88,9 +96,10 @@ class Front(Struct, frozen=True, kw_only=True):
     """Destination -> people kept from ads there now."""
     suppressed_before: dict[str, int]
     tiles: list[Tile]
-    findings: list[findings.Kept]
-    """The worst that are open."""
+    findings: list[Open]
+    """The dearest of those that are open, one of each kind."""
     open: int
+    """How many are open."""
     overview: Overview
     rollouts: dict[str, report.Standing]
     """By destination."""
@@ -118,7 +127,7 @@ class Head(Struct, frozen=True, kw_only=True):
     suppressed: dict[str, int]
     suppressed_before: dict[str, int]
     tiles: list[Tile]
-    findings: list[findings.Kept]
+    findings: list[Open]
     open: int
 
 
@@ -152,9 +161,18 @@ def head(connection: Connection, workspace: Workspace, zone: ZoneInfo, now: int)
         suppressed=suppressed,
         suppressed_before=suppressed_before,
         tiles=tiles(here, before, suppressed, suppressed_before, workspace, zone),
-        findings=kept[:WORST],
+        findings=dearest(kept)[:WORST],
         open=len(kept),
     )
+
+
+def dearest(kept: list[findings.Kept]) -> list[Open]:
+    """Findings by money at stake, those without after those with, problems before warnings; alike ones in one."""
+    found: dict[str, Open] = {}
+    for each in sorted(kept, key=lambda each: (-(each.finding.money or Decimal(0)), *rank(each.finding))):
+        first = found.get(each.finding.kind)
+        found[each.finding.kind] = Open(kept=each) if first is None else Open(kept=first.kept, alike=first.alike + 1)
+    return list(found.values())
 
 
 class Body(Struct, frozen=True, kw_only=True):
@@ -279,11 +297,12 @@ def _more(value: Decimal, before: Decimal) -> str:
     """`12.1 % more`, `3 % less`, `as much`; empty where there is nothing to compare with."""
     if not before:
         return ""
+    if value >= 3 * before > 0:
+        return f"{value / before:,.0f} times as much"
     share = (value - before) / abs(before) * 100
     if abs(share) < Decimal("0.05"):
         return "as much"
-    shown = f"{abs(share):,.1f}" if abs(share) < 100 else f"{abs(share):,.0f}"
-    return f"{shown} % {'more' if share > 0 else 'less'}"
+    return f"{abs(share):,.1f} % {'more' if share > 0 else 'less'}"
 
 
 def _better(value: Decimal, before: Decimal) -> bool | None:

@@ -132,6 +132,8 @@ addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(a
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 document.addEventListener("themechange", again);
 document.addEventListener("htmx:load", ({ target }) => target !== document.body && all(target));
+// A part of the page that is replaced takes its charts with it.
+document.addEventListener("htmx:sseBeforeMessage", ({ target }) => target.querySelectorAll(".canvas").forEach((each) => echarts.getInstanceByDom(each)?.dispose()));
 document.addEventListener("htmx:sseMessage", ({ target }) => all(target));
 all();
 })();
