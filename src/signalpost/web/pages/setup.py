@@ -62,13 +62,13 @@ GUIDES: dict[str, tuple[str, ...]] = {
     "tiktok": (
         "Copy the pixel's code from Events Manager: letters and digits, not a number.",
         "Make an access token: Events Manager, the pixel, Settings, Events API, Generate Access Token. It is shown once.",
-        "Set both in the environment of `signalpost serve` under the names below, and start it again.",
+        "Set both in the environment of `signalpost serve` under the names above, and start it again.",
         "For a test, copy a code from Events Manager, Test Events, into the destination's `test_code`.",
     ),
     "pinterest": (
         "Copy the ad account's number from Ads Manager.",
         "Make a conversion token: Ads Manager, Conversions, Set up API, Generate new token. It is shown once.",
-        "Set both in the environment of `signalpost serve` under the names below, and start it again.",
+        "Set both in the environment of `signalpost serve` under the names above, and start it again.",
         "For audiences a conversion token is not enough: connect the account by Pinterest's own page as well.",
     ),
 }
@@ -93,6 +93,7 @@ class Variable(Struct, frozen=True, kw_only=True):
     """A variable of the environment that a destination takes an option from."""
 
     name: str
+    """Empty where the file says the value itself."""
     option: str
     doc: str
     set: bool
@@ -234,7 +235,10 @@ def _account(visit: Visit, name: str, tried: Mapping[str, trial.Kept]) -> Accoun
         present = bool(chosen.settings.get(setting.name)) if chosen is not None else variable in environ
         if (setting.required and setting.default is None) or setting.name in {"audience_token", "advertiser"}:
             required = setting.required and setting.default is None
-            variables.append(Variable(name=variable, option=setting.name, doc=setting.doc, set=present, required=required))
+            written = chosen is not None and bool(chosen.settings.get(setting.name)) and setting.name not in named
+            variables.append(
+                Variable(name="" if written else variable, option=setting.name, doc=setting.doc, set=present, required=required)
+            )
     needs = declared.audience.needs(chosen.settings) if declared.audience is not None and chosen is not None else ""
     test = tried.get(name)
     return Account(

@@ -1,13 +1,16 @@
 // The report's frame is as high as the report; without this it scrolls by itself.
 (() => {
 "use strict";
-for (const frame of document.querySelectorAll("iframe.report")) {
-  const fit = () => {
-    const page = frame.contentDocument?.documentElement;
-    if (page) frame.style.height = `${page.scrollHeight + 2}px`;
-  };
-  frame.addEventListener("load", fit);
-  addEventListener("resize", fit);
-  if (frame.contentDocument?.readyState === "complete") fit();
+function fit(frame) {
+  const page = frame.contentDocument?.documentElement;
+  if (page) frame.style.height = `${page.scrollHeight + 2}px`;
 }
+const every = (work) => document.querySelectorAll("iframe.report").forEach(work);
+function begin(frame) {
+  frame.addEventListener("load", () => fit(frame));
+  fit(frame);
+}
+every(begin);
+document.addEventListener("htmx:afterSettle", () => every(begin));
+addEventListener("resize", () => every(fit));
 })();
