@@ -25,6 +25,8 @@ AMONG = 2_000
 
 EXAMPLES = 3
 
+PURCHASE = "Order Completed"
+
 DAY = 86_400_000
 HOUR = 3_600_000
 MINUTE = 60_000
@@ -133,7 +135,7 @@ def tally(cells: Iterable[Cell], name: str) -> Tally:
         if each.destination != name:
             continue
         verdicts[each.verdict] = verdicts.get(each.verdict, 0) + each.signals
-        if each.verdict in {"accepted", "warned"} and each.currency and each.name == "Order Completed":
+        if each.verdict in {"accepted", "warned"} and each.currency and each.name == PURCHASE:
             value[each.currency] = value.get(each.currency, Decimal(0)) + each.value
     return Tally(verdicts=verdicts, value=value)
 
@@ -148,7 +150,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     events: dict[str, int]
     """Canonical event -> signals."""
     value: dict[str, Decimal]
-    """Currency -> what they were worth."""
+    """Currency -> the purchases among them."""
     sentence: str
     advice: str
     examples: tuple[int, ...]
@@ -219,7 +221,7 @@ def problems(connection: Connection, cells: Iterable[Cell], name: str) -> list[P
         value: dict[str, Decimal] = {}
         for each in those:
             events[each.name] = events.get(each.name, 0) + each.signals
-            if each.currency and each.micros:
+            if each.currency and each.micros and each.name == PURCHASE:
                 value[each.currency] = value.get(each.currency, Decimal(0)) + each.value
         sentence, examples = seen.get((verdict, reason), (None, ()))
         made.append(
