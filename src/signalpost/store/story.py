@@ -504,7 +504,7 @@ def _filled(masked: Mapping[str, Any], platform: Platform, configured: Destinati
         parent, _, leaf = row.path.partition(".")
         held: Any = masked.get(parent)
         value = held if not leaf else held.get(leaf) if isinstance(held, Mapping) else None
-        cleaning = "normalised, then hashed (SHA-256)" if row.hashed else "normalised" if row.key else "written as the platform asks"
+        cleaning = "normalised, then hashed (SHA-256)" if row.hashed else "normalised" if row.key else "as the platform writes it"
         made.append(Filled(path=row.path, value=value, origin=row.doc, cleaning=cleaning))
     return sorted(made, key=lambda each: each.value is None)
 
