@@ -172,7 +172,9 @@ def test_the_headline_is_for_a_marketer(place: Running) -> None:
     )
     assert said(cells=[less]) == ["1,204 signals of Order Completed worth 1,199.50 GBP would no longer reach TikTok."]
     assert said(cells=[cell(1, 2)]) == ["1 signal of Order Completed would reach TikTok that does not today."]
-    assert said(segments=[Size(name="cart", destination="", before=5, after=7)]) == ["The segment cart would hold 7 people, not 5."]
+    assert said(segments=[Size(name="cart", destination="", before=5, after=7)]) == [
+        "The segment cart would hold 7 people, not 5."
+    ]
     assert said(audiences=[Size(name="Buyers", destination="tiktok", before=None, after=1)]) == [
         "The audience Buyers at TikTok would be new, with 1 person."
     ]
@@ -220,7 +222,7 @@ def test_the_editor_holds_the_text_in_force_and_no_secret(place: Running) -> Non
     """Variables by their names; a style sheet of its own only by this answer's nonce."""
     with place.client(signed_in=True, role="operator") as client:
         answer, again = client.get("/changes/new"), client.get("/changes/new")
-        found = re.search(r"<textarea[^>]*>(.*?)</textarea>", answer.text, re.S)
+        found = re.search(r"<textarea[^>]*>(.*?)</textarea>", answer.text, re.DOTALL)
         assert found
         assert html.unescape(found[1]) == TEXT
         policy = answer.headers["content-security-policy"]
@@ -262,7 +264,7 @@ def test_the_check_names_line_and_sentence(place: Running, written: str, line: i
 def test_what_must_stay_cannot_be_changed(place: Running, option: str) -> None:
     """Workspace, environment and database belong to the running server."""
     name = option.partition(":")[0]
-    text = re.sub(rf"^{name}: .*$", option, TEXT, flags=re.M).replace("pixel: CPIXEL", "pixel: CPIXEL, test_code: TEST1")
+    text = re.sub(rf"^{name}: .*$", option, TEXT, flags=re.MULTILINE).replace("pixel: CPIXEL", "pixel: CPIXEL, test_code: TEST1")
     with place.client(signed_in=True) as client:
         answer = post(client, "/changes/check", text=text)
         assert any(each["path"] == name and "cannot be changed" in each["sentence"] for each in answer.json()), answer.text
@@ -375,9 +377,7 @@ def test_a_revision_is_shown_downloaded_and_proposed_again(place: Running) -> No
     """Beside the one before it; rolling back is a proposal with the old text."""
     database = place.shop.database
     first = database.look(revisions.newest)
-    second = database.submit(
-        partial(revisions.keep, text=GATED, who="ada", note="Gate", origin="apply", now=now_ms())
-    ).result()
+    second = database.submit(partial(revisions.keep, text=GATED, who="ada", note="Gate", origin="apply", now=now_ms())).result()
     with place.client(signed_in=True) as client:
         told = client.get(f"/changes/revisions/{second.id}.json").json()
         assert (told["before"], told["diff"]["added"], told["in_force"]) == (first, 2, True)
