@@ -306,7 +306,7 @@ def compiled(case: UseCase, answers: Mapping[str, str], workspace: Workspace) ->
     try:
         return dict(catalog.of(alone).rules)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"These answers make no rule: {error}") from error
+        raise ValueError(f"Look at what you chose below. {error}") from error
 
 
 def events(case: UseCase, rules: Mapping[str, Rule]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -61,6 +62,10 @@ class Table(Struct, frozen=True, kw_only=True):
     page: Callable[[Connection, Workspace, Period, tuple[Any, ...] | None], Page]
 
 
+_sentence = lru_cache(4_096)(story.told_sentence)
+"""The same few sentences stand with very many signals."""
+
+
 def _signals(connection: Connection, workspace: Workspace, period: Period, after: tuple[Any, ...] | None) -> Page:  # noqa: ARG001
     at, number = after or (period.since, -1)
     found = connection.rows("export_signals", at, period.until, at, number, PAGE)
@@ -78,7 +83,7 @@ def _signals(connection: Connection, workspace: Workspace, period: Period, after
                 destination,
                 verdict,
                 reason,
-                masking.text(story.told_sentence(verdict, reason, sentence)),
+                _sentence(verdict, reason, sentence),
                 platform_event,
                 None if order_id is None else masking.text(order_id),
                 person or None,

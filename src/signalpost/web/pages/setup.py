@@ -476,7 +476,7 @@ async def _shown(visit: Visit, case: UseCase, answers: dict[str, str], chosen: l
     try:
         needs = usecases.needs(case, answers, platforms, workspace, known.evidence)
     except ValueError as error:
-        mistakes = [*mistakes, str(error)]
+        mistakes = list(dict.fromkeys([*mistakes, str(error)]))
         needs = usecases.needs(case, usecases.defaults(case), platforms, workspace, known.evidence)
     parts = case.parts(usecases.defaults(case))
     wanted = {(each["segment"], each["use"]) for each in parts.audiences}
@@ -530,7 +530,7 @@ async def case_proposed(visit: Visit) -> Response:
     case, form = _case(visit), await visit.form()
     answers = {ask.name: form.get(ask.name, [ask.default])[0].strip() for ask in case.asks}
     known = {*visit.workspace.destinations, *PLATFORMS}
-    chosen = [name for name in form.get("to", []) if name in known]
+    chosen = [name for name in form.get("destination", []) if name in known]
     mapped = {
         own: name.removeprefix("map:") for name, values in form.items() if name.startswith("map:") and (own := values[0].strip())
     }
