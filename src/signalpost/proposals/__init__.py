@@ -17,7 +17,7 @@ from signalpost.plan import Plan
 from signalpost.proposals import sides
 from signalpost.proposals.beginning import World
 from signalpost.proposals.comparison import Cell, Comparison, Difference, Example, Progress, Size
-from signalpost.proposals.replaying import Replay, groups, numbered, repeats, requests
+from signalpost.proposals.replaying import Replay, groups, lightened, numbered, repeats, requests
 from signalpost.proposals.sides import Lane, Way
 from signalpost.proposals.sizes import sizes
 from signalpost.proposals.weighing import Weighing
@@ -141,6 +141,7 @@ def _replay(connection: Connection, lanes: list[Lane], cut_by: Plan, told: Told,
         for world, arrived in zip(worlds, own, strict=True):
             world.seen.update(again)
             world.load(arrived)
+        own = [lightened(arrived, lane) for arrived, lane in zip(own, lanes, strict=True)]
         for batches in zip(*(groups(arrived) for arrived in own), strict=True):
             now = max(each.event.received_at for each in batches[0])
             outcomes = [one for replay, batch in zip(replays, batches, strict=True) for one in replay.step(batch, now)]

@@ -63,15 +63,20 @@ def order_then(known: KnownOrder, first: int, since: int) -> KnownOrder | None:
     )
 
 
-def person_then(person: Person, first: int, since: int, bought: Mapping[str, Bought]) -> Person:
-    """A person as they are known today, without what events from `first` on made; `bought` are their orders as they were."""
+def person_then(person: Person, first: int, since: int, bought: Mapping[str, Bought], remembered: frozenset[str]) -> Person:
+    """A person as they are known today, without what events from `first` on made; `bought` are their orders as they were,
+    `remembered` what is remembered without gaps."""
     return replace(
         person,
         orders={key: bought[key] for key in person.orders if key in bought},
         derived={name: event for name, event in person.derived.items() if event < first},
         recent={key: kept for key, times in person.recent.items() if (kept := tuple([at for at in times if at < since]))},
         clicks={name: click for name, click in person.clicks.items() if click[1] < since},
-        memory={key: kept for key, times in person.memory.items() if (kept := tuple([at for at in times if at < since]))},
+        memory={
+            key: kept
+            for key, times in person.memory.items()
+            if key in remembered and (kept := tuple([at for at in times if at < since]))
+        },
         inside={},
         due={},
         looked_at=0,
@@ -111,6 +116,7 @@ class World:
         self._handed: dict[str, int] = {}
         self._absent: set[int] = set()
         self._begun = {key for (key,) in connection.rows("orders_begun", first)}
+        self._remembered = frozenset(what for what, dropped in connection.rows("remembered") if not dropped)
         self._tallies: dict[int, dict[tuple[str, str], int]] = {}
         self._marks = _Everything()
 
@@ -181,7 +187,7 @@ class World:
                     then = changed.get(key, order)
                     if then is not None:
                         bought[key] = then
-            self.people[number] = self._placed(person_then(person, self.first, self.since, bought))
+            self.people[number] = self._placed(person_then(person, self.first, self.since, bought, self._remembered))
 
     def _placed(self, person: Person) -> Person:
         """The person in the segments they were in, where the replay keeps them."""

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from signalpost import backfill, pipeline, sources
+from signalpost import backfill, pipeline, sources, vocabulary
 from signalpost.deciding import Arrived
-from signalpost.events import Signal
-from signalpost.pipeline import DERIVED_FROM
+from signalpost.events import Event, Signal
+from signalpost.pipeline import DERIVED_FROM, PAGE_NAMES, SIGNAL_KINDS
 from signalpost.plan import Plan
 from signalpost.proposals.beginning import World
 from signalpost.proposals.sides import Lane, plainly
@@ -135,6 +135,37 @@ def groups(arrived: Iterable[Arrived]) -> Iterator[tuple[Arrived, ...]]:
 def numbered(page: list[tuple[int, Reading]], plan: Plan) -> tuple[Arrived, ...]:
     """The events of a page with their ids and keys."""
     return pipeline.number(page, plan).arrived
+
+
+def lightened(arrived: tuple[Arrived, ...], lane: Lane) -> tuple[Arrived, ...]:
+    """The same events, of which those that nothing looks at teach who their person is and nothing else."""
+    looked_at = lane.looked_at
+    if looked_at is None:
+        return arrived
+    aliases = lane.plan.aliases
+    return tuple(
+        [
+            each
+            if each.event.kind not in SIGNAL_KINDS
+            or (PAGE_NAMES.get(each.event.kind) or vocabulary.canonical(each.event.name, aliases)) in looked_at
+            else Arrived(each.id, _silent(each.event), each.keys, each.previous)
+            for each in arrived
+        ]
+    )
+
+
+def _silent(event: Event) -> Event:
+    return Event(
+        kind="identify",
+        source=event.source,
+        message_id=event.message_id,
+        time=event.time,
+        received_at=event.received_at,
+        identifiers=event.identifiers,
+        traits=event.traits,
+        properties=event.properties,
+        context=event.context,
+    )
 
 
 def repeats(connection: Connection, page: tuple[Arrived, ...], first: int) -> dict[str, int]:

@@ -19,6 +19,7 @@ from signalpost.config import Destination, Workspace
 from signalpost.destinations import CATALOG
 from signalpost.events import Signal
 from signalpost.options import Gate
+from signalpost.orderbook import NEWS, PURCHASE
 from signalpost.plan import Plan, Route
 from signalpost.segments import catalog, live
 from signalpost.store import valuing
@@ -80,7 +81,9 @@ def reads_segments(workspace: Workspace) -> bool:
 
 
 def differing(before: Workspace, after: Workspace) -> dict[str, frozenset[str] | None]:
-    """Destination -> the canonical events of which the files may decide differently; None: any. Alike ones are not in it."""
+    """Destination -> the canonical events of which the files may decide differently; None: any, as only one of them has it.
+
+    Destinations that are alike are not in it."""
     found: dict[str, frozenset[str] | None] = {}
     for name in {**before.destinations, **after.destinations}:
         old, new = before.destinations.get(name), after.destinations.get(name)
@@ -90,21 +93,23 @@ def differing(before: Workspace, after: Workspace) -> dict[str, frozenset[str] |
     return found
 
 
-def _names(name: str, old: Destination, new: Destination, before: Workspace, after: Workspace) -> frozenset[str] | None:
+def _names(name: str, old: Destination, new: Destination, before: Workspace, after: Workspace) -> frozenset[str]:
     ours, theirs = asdict(old), asdict(new)
-    if any(ours[option] != theirs[option] for option in ours.keys() - AT_SENDING) or _settings(old) != _settings(new):
-        return None
     events, others = _events(old), _events(new)
-    names = {each for each in {**events, **others} if events.get(each) != others.get(each)}
+    mapped = frozenset({**events, **others})  # of any other both say that it is not mapped
+    if any(ours[option] != theirs[option] for option in ours.keys() - AT_SENDING) or _settings(old) != _settings(new):
+        return mapped
+    names = {each for each in mapped if events.get(each) != others.get(each)}
     first, second = _gates(name, before), _gates(name, after)
     if first != second:
         changed = [each for each in first if each not in second] + [each for each in second if each not in first]
         if not changed or any(looked_at is None for _, looked_at in changed):
-            return None  # the same in another order: of two that hold the first is told
+            return mapped  # the same in another order: of two that hold the first is told
         names |= frozenset().union(*(looked_at or () for _, looked_at in changed)) | frozenset(before.derived)
-    if names and any(stage.at_most for stage in old.rollout):
-        return None  # what is sent of one event caps another
-    return frozenset(names)
+    capped = frozenset(each for stage in old.rollout for each in stage.at_most)
+    if capped and names & {PURCHASE, *capped}:
+        names |= {PURCHASE, *capped}  # what is sent of one event caps another
+    return mapped & names
 
 
 def _settings(options: Destination) -> dict[str, str]:
@@ -132,6 +137,8 @@ class Lane(Struct, frozen=True):
     """Destination -> the events that are looked at; None: all."""
     copies: dict[str, str]
     """Routes of the new file that stand beside one of the present file -> that one."""
+    looked_at: frozenset[str] | None
+    """The events by which anything but what is known of people is decided or moved; None: all."""
 
 
 def compiled(connection: Connection, workspace: Workspace) -> Plan:
@@ -156,7 +163,7 @@ def lanes(before: Plan, after: Plan, way: Way) -> list[Lane]:
 def _alone(plan: Plan, side: int) -> Lane:
     routes = tuple(replace(route, render=Keep(), rules={}) for route in plan.routes)
     plan = replace(plan, routes=routes, audiences=(), told=frozenset())
-    return Lane(plan, {route.name: (route.name, (side,)) for route in routes}, {route.name: None for route in routes}, {})
+    return Lane(plan, {route.name: (route.name, (side,)) for route in routes}, {route.name: None for route in routes}, {}, None)
 
 
 def _together(before: Plan, after: Plan, names: Mapping[str, frozenset[str] | None]) -> Lane:
@@ -193,7 +200,19 @@ def _together(before: Plan, after: Plan, names: Mapping[str, frozenset[str] | No
         audiences=(),
         told=frozenset(),
     )
-    return Lane(plan, told, dict(names), copies)
+    return Lane(plan, told, dict(names), copies, _looked_at(plan, names))
+
+
+def _looked_at(plan: Plan, names: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+    """Of any other event only what it teaches of its person matters: no signal of it is looked at, and it moves no order."""
+    found = NEWS.union(plan.repeats, plan.firsts, plan.segments.by_event)
+    for each in names.values():
+        if each is None:
+            return None
+        found |= each
+    if any(test is not None for _, test in plan.reached):
+        return None  # a merge may make a derived event of whatever is in hand, by what it says
+    return found
 
 
 def _narrowed(route: Route, name: str, names: frozenset[str] | None) -> Route:

@@ -39,7 +39,8 @@ def sizes(connection: Connection, before: Plan, after: Plan, worlds: list[World]
     if not worlds and all(getattr(before.workspace, each) == getattr(after.workspace, each) for each in OPTIONS):
         return _stored(connection, before)
     plans = [_with_bounds(connection, plan) for plan in (before, after)]
-    past = [_past(connection, plan) for plan in plans]
+    upto = worlds[0].first if worlds else None  # a replay remembers for itself
+    past = [_past(connection, plan, upto) for plan in plans]
     inside: list[dict[str, int]] = [{}, {}]
     wanted: list[dict[str, int]] = [{}, {}]
     for today, own in _everybody(connection, worlds):
@@ -49,7 +50,7 @@ def sizes(connection: Connection, before: Plan, after: Plan, worlds: list[World]
             if person is None or person.suppressed_at:
                 continue
             plan = plans[side]
-            person = _remembering(person, past[side].get(person.id), plan)
+            person = _remembering(person, past[side].get(person.id), plan, joined=bool(worlds))
             asked, _ = memberships.asked(replace(person, due={}), plan.segments, plan.segments.segments, until)
             for name in asked.inside:
                 inside[side][name] = inside[side].get(name, 0) + 1
@@ -130,7 +131,7 @@ def _people(connection: Connection) -> Iterator[Person]:
 # ---- what was never remembered -----------------------------------------------------------------------------------------------
 
 
-def _past(connection: Connection, plan: Plan) -> dict[int, Person]:
+def _past(connection: Connection, plan: Plan, upto: int | None) -> dict[int, Person]:
     """Person -> a record with what the rules need and the flow has not remembered so far."""
     if plan.segments is live.NONE:
         return {}
@@ -138,10 +139,12 @@ def _past(connection: Connection, plan: Plan) -> dict[int, Person]:
     slots = [each for each in plan.segments.slots if each.key not in there]
     needed = catalog.of(plan.workspace).traits | gates.kept_traits(plan.workspace)
     traits = frozenset(each for each in needed if TRAIT + each not in there)
-    return _read_again(connection, plan, slots, traits) if slots or traits else {}
+    return _read_again(connection, plan, slots, traits, upto) if slots or traits else {}
 
 
-def _read_again(connection: Connection, plan: Plan, slots: list[Slot], traits: frozenset[str]) -> dict[int, Person]:
+def _read_again(
+    connection: Connection, plan: Plan, slots: list[Slot], traits: frozenset[str], upto: int | None
+) -> dict[int, Person]:
     by_event: dict[str, list[tuple[Slot, Callable[[conditions.Subject], bool] | None]]] = {}
     for slot in slots:
         by_event.setdefault(slot.event, []).append((slot, None if slot.where is None else conditions.compile(slot.where).test))
@@ -151,7 +154,10 @@ def _read_again(connection: Connection, plan: Plan, slots: list[Slot], traits: f
         mine = [
             (each, whose)
             for each in page
-            if each.counts and each.kind not in backfill.RIGHTS and (whose := joined.whose(each)) is not None
+            if each.counts
+            and (upto is None or each.id < upto)
+            and each.kind not in backfill.RIGHTS
+            and (whose := joined.whose(each)) is not None
         ]
         reads = [
             backfill.origin(each.id, each.note)
@@ -187,15 +193,15 @@ def _subject(past: history.Happening, event: Event, plan: Plan) -> conditions.Su
     )
 
 
-def _remembering(person: Person, past: Person | None, plan: Plan) -> Person:
-    """The person with what was read again in memory."""
+def _remembering(person: Person, past: Person | None, plan: Plan, *, joined: bool) -> Person:
+    """The person with what was read again in memory, `joined` with what they remember or in its place."""
     if past is None:
         return person
     memory = dict(person.memory)
     for key, times in past.memory.items():
         size = plan.segments.sizes.get(key)
         if size is not None:
-            memory[key] = live.kept(tuple(sorted((*memory.get(key, ()), *times))), *size) if key in memory else times
+            memory[key] = live.kept(tuple(sorted((*memory.get(key, ()), *times))), *size) if joined else times
     given = {**past.given, **person.given} if past.given else person.given
     return replace(person, memory=memory, given=given)
 
