@@ -98,7 +98,7 @@ def next_ones(connection: Connection, name: str, most: int, now: int) -> list[Ne
 
 def last_accepted(connection: Connection, name: str, now: int) -> int | None:
     """When a signal was last accepted (epoch ms): to the minute within two hours, else to the hour; None: not in 30 days."""
-    found = connection.rows("destination_last_accepted", now - 2 * HOUR, name)[0][0]
+    found: int | None = connection.rows("destination_last_accepted", now - 2 * HOUR, name)[0][0]
     if found is None:
         found = connection.rows("destination_last_accepted_hour", now - 30 * DAY, name)[0][0]
     if found is None:  # hours are summed up a while after they ended
@@ -173,9 +173,15 @@ class Dead(Struct, frozen=True, kw_only=True):
     request: int | None
 
 
-def dead(connection: Connection, name: str, most: int, before: int = FOREVER) -> list[Dead]:
-    """The newest refused and unknown signals of a destination, before an event where one is given."""
-    return [_dead(*row) for row in connection.rows("destination_dead", name, before, most)]
+def dead(
+    connection: Connection, name: str, most: int, *, before: int = FOREVER, verdict: str = "", reason: str = ""
+) -> list[Dead]:
+    """The newest refused and unknown signals of a destination, before an event where one is given; those of a verdict or a
+    reason are looked for among the newest `AMONG`.
+    """
+    among = AMONG if verdict or reason else most
+    rows = connection.rows("destination_dead", name, before, among, verdict, verdict, reason, reason, most)
+    return [_dead(*row) for row in rows]
 
 
 def _dead(
@@ -241,20 +247,17 @@ def problems(connection: Connection, cells: Iterable[Cell], name: str) -> list[P
 
 def _seen(connection: Connection, name: str, verdicts: Collection[str]) -> Mapping[tuple[str, str], tuple[str, tuple[int, ...]]]:
     """(verdict, reason) -> what the newest was told, and the newest few."""
-    found: dict[tuple[str, str], tuple[str, tuple[int, ...]]] = {}
-
-    def see(key: tuple[str, str], event: int, sentence: str) -> None:
-        said, events = found.get(key, (sentence, ()))
-        if len(events) < EXAMPLES:
-            found[key] = (said or sentence, (*events, event))
-
+    rows = []
     if not {"refused", "unknown"}.isdisjoint(verdicts):
-        for each in dead(connection, name, AMONG):
-            see((each.verdict, each.reason), each.event, each.sentence)
+        rows += connection.rows("destination_seen", name, AMONG)
     if "warned" in verdicts:
-        for event, reason, sentence in connection.rows("destination_warned", AMONG, name):
-            see(("warned", reason), event, masking.text(sentence or ""))
-    return found
+        rows += connection.rows("destination_warned", AMONG, name)
+    found: dict[tuple[str, str], list[tuple[int, str | None]]] = {}
+    for event, verdict, reason, sentence in rows:
+        newest = found.setdefault((verdict, reason), [])
+        if len(newest) < EXAMPLES:
+            newest.append((event, sentence))
+    return {key: (masking.text(newest[0][1] or ""), tuple(event for event, _ in newest)) for key, newest in found.items()}
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -268,9 +271,14 @@ def over_time(connection: Connection, name: str, step: int, since: int, until: i
     """Signals of a destination by verdict for each step that the window touches, those without any signal too."""
     first, last = since - since % step, until - until % MINUTE + MINUTE
     found: dict[int, dict[str, int]] = {at: {} for at in range(first, last, step)}
-    for at, cell in sums.steps(connection, step, first, last):
-        if cell.destination == name and at in found:
-            found[at][cell.verdict] = found[at].get(cell.verdict, 0) + cell.signals
+    begun = {int(span): int(upto) for span, upto in connection.rows("sums_upto")}
+    # Only spans that lie whole within a step.
+    upto = [begun.get(span, 0) if step % span == 0 else 0 for span in (HOUR, DAY)]
+    cut = sums.parts(first, last, *upto)
+    bounds = [each for bound in (cut.days, *cut.hours, *cut.minutes) for each in (name, *bound)]
+    for at, verdict, signals in connection.rows("destination_over_time", step, *bounds):
+        if at in found:
+            found[at][verdict] = int(signals)
     return [Step(at=at, verdicts=verdicts) for at, verdicts in found.items()]
 
 

@@ -12,14 +12,17 @@ SELECT max(minute) FROM rollups WHERE minute >= ? AND destination = ? AND verdic
 -- name: destination_last_accepted_hour
 SELECT max(at) FROM sums WHERE span = 3600000 AND at >= ? AND destination = ? AND verdict IN ('accepted', 'warned')
 
--- name: destination_dead (the newest refused and unknown before an event)
+-- name: destination_dead (refused and unknown before an event, newest first: among so many; verdict, reason where '' is any)
 SELECT l.event, l.verdict, l.reason, l.sentence, l.value, l.currency, l.settled_at, l.request, e.name, e.time, e.order_id
-FROM (SELECT * FROM ledger WHERE destination = ? AND verdict IN ('refused', 'unknown') AND event < ?
+FROM (SELECT * FROM (SELECT * FROM ledger WHERE destination = ? AND verdict IN ('refused', 'unknown') AND event < ?
+                     ORDER BY event DESC LIMIT ?) among
+      WHERE (CAST(? AS TEXT) = '' OR verdict = ?) AND (CAST(? AS TEXT) = '' OR coalesce(reason, '') = ?)
       ORDER BY event DESC LIMIT ?) l
 JOIN events e ON e.id = l.event ORDER BY l.event DESC
 
 -- name: destination_warned (among the newest so many verdicts)
-SELECT l.event, coalesce(l.reason, ''), l.sentence FROM (SELECT * FROM ledger ORDER BY event DESC LIMIT ?) l
+SELECT l.event, l.verdict, coalesce(l.reason, ''), l.sentence
+FROM (SELECT event, destination, verdict, reason, sentence FROM ledger ORDER BY event DESC LIMIT ?) l
 WHERE l.destination = ? AND l.verdict = 'warned' ORDER BY l.event DESC
 
 -- name: destination_requests (the newest before a number)
@@ -32,3 +35,20 @@ SELECT since, until, failures, sentence FROM rests WHERE destination = ? ORDER B
 -- name: destination_next (what is sent next: purchases first)
 SELECT event, name, event_time, received_at, due_at, leased_until, attempts, value_micros, currency FROM outbox
 WHERE destination = ? ORDER BY priority, id LIMIT ?
+
+-- name: destination_over_time (by steps: step; of a destination days, hours twice, minutes twice from, to)
+SELECT at - at % ?, verdict, sum(signals) FROM (
+    SELECT at, verdict, signals FROM sums WHERE span = 86400000 AND destination = ? AND at >= ? AND at < ?
+    UNION ALL
+    SELECT at, verdict, signals FROM sums WHERE span = 3600000 AND destination = ? AND at >= ? AND at < ?
+    UNION ALL
+    SELECT at, verdict, signals FROM sums WHERE span = 3600000 AND destination = ? AND at >= ? AND at < ?
+    UNION ALL
+    SELECT minute, verdict, signals FROM rollups WHERE destination = ? AND minute >= ? AND minute < ?
+    UNION ALL
+    SELECT minute, verdict, signals FROM rollups WHERE destination = ? AND minute >= ? AND minute < ?
+) counted GROUP BY 1, 2
+
+-- name: destination_seen (the newest refused and unknown, as examples)
+SELECT event, verdict, coalesce(reason, ''), sentence FROM ledger
+WHERE destination = ? AND verdict IN ('refused', 'unknown') ORDER BY event DESC LIMIT ?

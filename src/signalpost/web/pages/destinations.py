@@ -429,11 +429,7 @@ async def again(visit: Visit) -> Response:
     route = _route(visit, name)
 
     def look(connection: Connection) -> Again:
-        chosen = [
-            each
-            for each in destinations.dead(connection, name, destinations.AMONG if verdict or reason else DEAD + 1, before)
-            if verdict in {"", each.verdict} and reason in {"", each.reason}
-        ]
+        chosen = destinations.dead(connection, name, DEAD + 1, before=before, verdict=verdict, reason=reason)
         shown = chosen[:DEAD]
         found = destinations.problems(connection, sums.read(connection, visit.now - WINDOWS["7d"]), name)
         return Again(
