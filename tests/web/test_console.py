@@ -104,7 +104,7 @@ def test_an_empty_console_says_what_to_do(console: Running) -> None:
         text = client.get("/").text
         assert "Nothing has arrived yet" in text
         assert f"curl {console.url}/v1/track" in text
-        assert "No such signal" in client.get("/signals").text
+        assert "No signal yet" in client.get("/signals").text
         assert "Nothing by that id" in client.get("/find?q=zzz").text
 
 
