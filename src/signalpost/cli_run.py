@@ -274,7 +274,7 @@ def _print_figures(result: dict[str, Any]) -> None:
             continue
         if name == "pages":
             for page, times in value.items():
-                table.add_row(page, "p50 {p50_ms:,} ms, p95 {p95_ms:,} ms, at first {first_ms:,} ms".format(**times))
+                table.add_row(page, "p50 {p50_ms:,} ms, p95 {p95_ms:,} ms, {cpu_ms:,} ms of processor, at first {first_ms:,} ms".format(**times))
         elif isinstance(value, dict):
             for part, each in value.items():
                 table.add_row(f"{name.replace('_', ' ')}: {part}", f"{each:,}")

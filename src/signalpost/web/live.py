@@ -42,8 +42,9 @@ def message(name: str, html: str) -> str:
 class Feed:
     """The latest picture of something, looked at only while somebody watches, at most every so many seconds."""
 
-    def __init__(self, paint: Callable[[], Awaitable[Picture]], *, every: float = EVERY) -> None:
-        self._paint, self._every = paint, every
+    def __init__(self, paint: Callable[[], Awaitable[Picture]], *, every: float = EVERY, drawn: bool = False) -> None:
+        """`drawn`: the page shows it as it opens, and to show it again would cost: it is sent when it changes from then on."""
+        self._paint, self._every, self.drawn = paint, every, drawn
         self._picture = Picture({})
         self._fresh_until = 0.0
         self._lock = asyncio.Lock()
@@ -75,20 +76,24 @@ class Watchers:
         self.watching += 1
         began = spoke = time.monotonic()
         sent: dict[str, str] = {}
+        known = {feed for feed in feeds if not feed.drawn}
         try:
             yield "retry: 2000\n\n"
             while not self.stopping and time.monotonic() - began < LONGEST:
                 try:
-                    parts = [part for feed in feeds for part in (await feed.picture()).parts.items()]
+                    pictures = [(feed, await feed.picture()) for feed in feeds]
                 except Exception as error:  # noqa: BLE001  (a store that is down for a while must not end the page)
                     log.warning("the live page could not look", error=type(error).__name__)
                     await asyncio.sleep(EVERY)
                     continue
-                for name, html in parts:
-                    if sent.get(name) != html:
-                        sent[name] = html
-                        spoke = time.monotonic()
-                        yield message(name, html)
+                for feed, picture in pictures:
+                    for name, html in picture.parts.items():
+                        if sent.get(name) != html:
+                            sent[name] = html
+                            if feed in known:
+                                spoke = time.monotonic()
+                                yield message(name, html)
+                    known.add(feed)
                 if time.monotonic() - spoke > HEARTBEAT:
                     spoke = time.monotonic()
                     yield ": still here\n\n"

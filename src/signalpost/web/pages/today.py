@@ -421,7 +421,9 @@ async def live(visit: Visit) -> Response:
     feeds = (
         console.kept.setdefault((Feed, "head"), Feed(partial(_paint_head, console), every=HEAD_SECONDS)),
         console.kept.setdefault((Feed, window), Feed(partial(_paint_body, console, window, visit.base))),
-        console.kept.setdefault((Feed, "chart", window), Feed(partial(_paint_chart, console, window), every=CHART_SECONDS)),
+        console.kept.setdefault(
+            (Feed, "chart", window), Feed(partial(_paint_chart, console, window), every=CHART_SECONDS, drawn=True)
+        ),
     )
     return StreamingResponse(console.watchers.follow(*feeds), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
