@@ -73,7 +73,7 @@ def write_parquet(columns: Sequence[Column], pages: Iterable[Sequence[Sequence[C
                 for row in rows:
                     file.write(encode({column.name: _typed(column, value) for column, value in zip(columns, row, strict=True)}))
                     file.write(b"\n")
-        said = ", ".join(f"{each.name}: '{TYPES[each.kind]}'" for each in columns)
+        said = ", ".join(f"'{each.name}': '{TYPES[each.kind]}'" for each in columns)
         database.execute(
             f"COPY (SELECT * FROM read_json(?, format = 'newline_delimited', columns = {{{said}}})) "  # noqa: S608  (our own names)
             f"TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)",
