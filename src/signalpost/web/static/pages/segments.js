@@ -21,7 +21,7 @@ function parts() {
   if (line.value === "did" && Number(value("shape-times")) > 1) bounds.push(`times: {gte: ${value("shape-times")}}`);
   if (value("shape-where") && value("shape-least")) bounds.push(`where: {${value("shape-where")}: {gte: ${value("shape-least")}}}`);
   const made = [bounds.join(", ")];
-  if (line.value === "last" && value("shape-unless")) made.push(`did_not: ${text(value("shape-unless"))}, since: ${text(value("shape-event"))}`);
+  if (line.value === "last" && value("shape-unless") && value("shape-unless") !== value("shape-event")) made.push(`did_not: ${text(value("shape-unless"))}, since: ${text(value("shape-event"))}`);
   return made;
 }
 const listed = (all) => all.map((each) => `  - {${each}}\n`).join("");
