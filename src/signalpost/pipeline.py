@@ -644,7 +644,7 @@ def take(
             # Two people out of one: by itself, so that all that was decided of them before stands in the store.
             later = positions[place or 1 :]
             if fresh is not None:
-                fresh |= {each: known[each] for each in later}
+                fresh.update((each, known[each]) for each in later)
             positions = positions[: place or 1]
             break
     return number([(position, known[position]) for position in positions], plan)

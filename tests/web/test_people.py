@@ -1,4 +1,4 @@
-"""People in the console: found without a trace, shown masked, unmasked and erased only by who may, parted when joined by mistake."""
+"""People in the console: found without a trace, shown masked, unmasked and erased only by who may, parted when wrongly joined."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_a_merge_is_undone_by_an_operator(peopled: Running) -> None:
 
 
 def test_erasing_needs_an_admin_and_the_word(peopled: Running) -> None:
-    """Only an admin who types the word erases; the record is emptied, what waits withdrawn, audiences told, nothing comes back."""
+    """Only an admin who types the word erases; the record is emptied, what waits goes, audiences are told, nobody comes back."""
     number = buy(peopled.shop)
     shop = peopled.shop
     with peopled.client(signed_in=True, role="operator") as client:
