@@ -82,7 +82,7 @@ def test_every_answer_is_sealed(console: Running) -> None:
                 assert answer.headers[name] == value, (page, name)
             if not page.startswith("/static"):
                 assert answer.headers["cache-control"] == "no-store"
-            assert not re.search(r'<script(?![^>]*src="/static/)|<style|\sstyle="|\son[a-z]+="', answer.text), page
+            assert not re.search(r'<script(?![^>]*src="/static/| type="application/json">)|<style|\sstyle="|\son[a-z]+="', answer.text), page
         assert "'unsafe" not in HEADERS["content-security-policy"]
         assert "frame-ancestors 'none'" in HEADERS["content-security-policy"]
 
