@@ -27,7 +27,7 @@ import msgspec
 from msgspec.structs import replace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signalpost import clocks, config, watch
+from signalpost import clocks, config, usecases, watch
 from signalpost.accounts import ADMIN
 from signalpost.benchmarks.running import RULES, WRITE_KEY
 from signalpost.benchmarks.segments import SEGMENTS
@@ -40,6 +40,7 @@ from signalpost.purchases import Record
 from signalpost.store import accounts, revisions, sizes, sums, trends
 from signalpost.store.database import Connection, Database
 from signalpost.web import app, intake, pages
+from signalpost.web.routing import ANYONE
 from signalpost.worker import Worker
 
 DAYS = 90
@@ -303,6 +304,8 @@ def _look_after(database: Database, workspace: Workspace, text: str, now: int) -
     counted = database.look(partial(sizes.count, workspace=workspace, now=now))
     database.submit(lambda connection: sizes.keep(connection, counted)).result()
     database.submit(partial(revisions.keep, text=text, who="file", note="found at start", origin="start", now=now)).result()
+    change = partial(revisions.propose, text=text + "\n", base=revisions.digest(text), who="bench", note="", origin="editor")
+    database.submit(partial(change, since=None, now=now)).result()
     watch.once(database, workspace, now)
 
 
@@ -340,6 +343,10 @@ MORE = (
 """Pages with filters, beside each page as it opens."""
 
 
+NOBODYS = frozenset({"/people/{person:int}/erased"})
+"""Pages of what this store has nobody for."""
+
+
 def addresses(known: Known) -> list[str]:
     """Every page of the console, its numbers and names filled in; and some with filters."""
     fills = {
@@ -348,6 +355,7 @@ def addresses(known: Known) -> list[str]:
         "finding": str(known.finding),
         "revision": "1",
         "proposal": "1",
+        "case": next(iter(usecases.USE_CASES)),
         "destinations": "tiktok",
         "destination": "tiktok",
         "segments": "buyers_14d",
@@ -355,7 +363,7 @@ def addresses(known: Known) -> list[str]:
     }
     found = []
     for way in pages.WAYS:
-        if way.twin:
+        if way.twin and way.role != ANYONE and way.path not in NOBODYS:
             _, first, *_ = way.path.split("/")
             found.append(_filled(way.path, fills, first))
     return [*dict.fromkeys((*found, *MORE, f"/find?q=O-{EVERY_ORDER * 100}"))]
