@@ -110,7 +110,7 @@ def test_an_empty_list_says_what_will_stand_there(console: Running) -> None:
 
 
 def test_a_note_is_kept_and_audited(console: Running) -> None:
-    """An operator writes who looks after a finding: it stands below it and in the audit; no viewer can, nor a form without token."""
+    """An operator writes who looks after a finding; it stands below it and in the audit. Viewers cannot, nor a form without token."""
     open_both(console)
     with console.client(signed_in=True, role="operator") as client:
         page = client.get("/findings").text

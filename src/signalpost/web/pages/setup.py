@@ -564,14 +564,17 @@ async def tested(visit: Visit) -> Response:
         told = await trial.run(visit.workspace, name, visit.now)
     except SignalpostError as error:
         raise HTTPException(422, str(error)) from error
-    who = visit.user.name if visit.user else ""
-    await visit.write(lambda connection: trial.note(connection, told, visit.now, who))
+    await visit.write(lambda connection: trial.note(connection, told, visit.now, _who(visit)))
     title = CATALOG[visit.workspace.destinations[name].type].title
     said = f"{title} took the test." if told.passed else "The test failed; what is wrong stands below."
     return visit.go(f"/setup/{case.name}#proof", said=said)
 
 
 # ---- proposing -------------------------------------------------------------------------------------------------------------
+
+
+def _who(visit: Visit) -> str:
+    return "" if visit.user is None else visit.user.email or visit.user.name
 
 
 def _present(visit: Visit) -> str:
@@ -596,7 +599,7 @@ async def _propose(visit: Visit, changes: Sequence[Change], note: str) -> int | 
         return [each.sentence for each in wrong]
 
     def propose(connection: Connection) -> int:
-        who = visit.user.name if visit.user else ""
+        who = _who(visit)
         base = revisions.digest(present)
         number = revisions.propose(connection, text, base=base, who=who, note=note, origin="setup", since=None, now=visit.now)
         visit.note(connection, "change_proposed", f"proposal {number}", note)
