@@ -27,6 +27,9 @@ MOST = 10_000
 
 ANY = (1 << 63) - 1
 
+SLACK_MS = 3_600_000
+"""Requests that are received together are numbered in the order of their commits; this is far more than lies between these."""
+
 TOGETHER = 500
 """Signals taken up in one transaction: a running server writes in between."""
 
@@ -79,7 +82,7 @@ def candidates(
     """
     found = []
     window = int(route.platform.limits.dedupe_ms * SAFETY)
-    first, last = (0, ANY) if event is None else (event, event)
+    first, last = (_first(connection, route, since), ANY) if event is None else (event, event)
     rows = connection.rows("ledger_find", route.name, list(verdicts), since, reason or "", reason or "", first, last, MOST)
     held = {
         position
@@ -112,6 +115,12 @@ def candidates(
             )
         )
     return found
+
+
+def _first(connection: Connection, route: pipeline.Route, since: int) -> int:
+    """An event before which none happened since a moment: none is received sooner than its own time and what clocks run ahead."""
+    rows = connection.rows("events_first_since", since - route.platform.limits.future_ms - SLACK_MS)
+    return int(rows[0][0]) if rows else ANY
 
 
 def safe(found: Sequence[Candidate], *, risky: bool = False) -> list[Candidate]:

@@ -415,10 +415,10 @@ def _kept(row: Row) -> Kept:
 
 
 def last_seen(connection: Connection, since: int) -> dict[tuple[str, str, str], int]:
-    """(destination, event, verdict) -> when it was last counted (epoch ms, to the minute)."""
+    """(destination, event, verdict) -> when it was last counted (epoch ms): to the minute, long ago to the hour."""
     return {
         (destination, name, verdict): at
-        for destination, name, verdict, at in connection.rows("doctor_last", since - since % MINUTE)
+        for destination, name, verdict, at in connection.rows("doctor_last", since - since % HOUR, since - since % MINUTE)
     }
 
 

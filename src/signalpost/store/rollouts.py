@@ -11,7 +11,7 @@ from msgspec import Struct
 from signalpost import clocks, coverage, rollout
 from signalpost.config import Destination, Workspace
 from signalpost.rollout import Check, Counted, Figures, Standing
-from signalpost.store import trends
+from signalpost.store import sums, trends
 from signalpost.store.batches import LONGEST_LABEL, MINUTE
 from signalpost.store.database import Connection
 
@@ -68,10 +68,9 @@ def figures(connection: Connection, destination: Destination, standing: Standing
     name, since = standing.destination, standing.since
     sent = frozenset(event[:LONGEST_LABEL] for event in rollout.allowed(destination.rollout, standing.stage) or ())
     verdicts = [
-        Counted(event, verdict, reason, bool(has_value), int(signals))
-        for event, verdict, reason, has_value, signals in connection.rows(
-            "rollout_verdicts", name, since - since % MINUTE + MINUTE
-        )
+        Counted(each.name, each.verdict, each.reason, bool(each.currency), each.signals)
+        for each in sums.read(connection, since - since % MINUTE + MINUTE)
+        if each.destination == name
     ]
     hour = since - since % HOUR
     times = trends.times(connection, hour, only=("accepted",)).get(("accepted", name), {})
@@ -128,10 +127,10 @@ def status_of(connection: Connection, name: str, destination: Destination, stand
 def kept_back(connection: Connection, standing: Standing) -> dict[str, dict[str, int]]:
     """What the rollout withheld since the stage began: `not_yet_rolled_out` or `over_cap` -> event -> signals."""
     found: dict[str, dict[str, int]] = {"not_yet_rolled_out": {}, "over_cap": {}}
-    since = standing.since - standing.since % MINUTE
-    for event, _, reason, _, signals in connection.rows("rollout_verdicts", standing.destination, since):
-        if reason in found:
-            found[reason][event] = found[reason].get(event, 0) + int(signals)
+    for each in sums.read(connection, standing.since):
+        if each.destination == standing.destination and each.reason in found:
+            events = found[each.reason]
+            events[each.name] = events.get(each.name, 0) + each.signals
     return found
 
 

@@ -77,8 +77,13 @@ INSERT INTO marks (kind, source, name, value, at, event) VALUES ('section', '', 
 INSERT INTO marks (kind, source, name, value, at, event, detail) VALUES ('revision', '', '', ?, ?, 0, ?)
 ON CONFLICT (kind, source, name, value) DO UPDATE SET at = excluded.at, detail = excluded.detail
 
--- name: doctor_last (when each verdict was last counted)
-SELECT destination, name, verdict, max(minute) FROM rollups WHERE minute >= ? AND destination <> '' GROUP BY destination, name, verdict
+-- name: doctor_last (when each verdict was last counted: to the hour where hours are summed up, from then on to the minute)
+SELECT destination, name, verdict, max(at) FROM (
+    SELECT destination, name, verdict, at FROM sums WHERE span = 3600000 AND at >= ?
+    UNION ALL
+    SELECT destination, name, verdict, minute FROM rollups
+    WHERE minute >= ? AND minute >= coalesce((SELECT upto FROM summed WHERE span = 3600000), 0)
+) counted WHERE destination <> '' GROUP BY destination, name, verdict
 
 -- name: doctor_trials (oldest first)
 SELECT subject, note, at FROM audit WHERE what = 'send-test' ORDER BY id

@@ -84,7 +84,8 @@ UPDATE merges SET snapshot = NULL, kept = NULL WHERE person {in_numbers} AND joi
 UPDATE merges SET joined = 2, snapshot = NULL, kept = NULL WHERE other = ? AND joined = 1
 
 -- name: outbox_part (what waits of somebody who is two again, of the one whose number it came in under)
-UPDATE outbox SET person = ? WHERE person = ? AND event IN (SELECT e.id FROM events e WHERE e.person = ?)
+UPDATE outbox SET person = ? WHERE person = ?
+AND EXISTS (SELECT 1 FROM events e WHERE e.id = outbox.event AND e.person = ?)
 
 -- name: merges_of
 SELECT event, person, other, joined, why, at FROM merges WHERE person = ? OR other = ? ORDER BY event LIMIT 100
@@ -130,6 +131,9 @@ SELECT destination, verdict, coalesce(reason, ''), count(*) FROM ledger GROUP BY
 -- name: ledger_platform_ids
 SELECT platform_event, platform_id, value, currency, verdict FROM ledger
 WHERE destination = ? AND verdict IN ('accepted', 'warned') ORDER BY event
+
+-- name: events_first_since (the first received from a moment on)
+SELECT id FROM events WHERE received_at >= ? ORDER BY received_at LIMIT 1
 
 -- name: ledger_find (what replay may take up again, newest first: verdicts, times since, reason where '' is any, events from, to)
 SELECT l.event, l.verdict, l.reason, l.sentence, l.platform_event, l.platform_id, l.decided_at, l.request, e.time, e.name,

@@ -10,10 +10,6 @@ ON CONFLICT (destination) DO UPDATE SET stage = excluded.stage, since = excluded
 -- name: rollout_drop
 DELETE FROM rollouts WHERE destination = ?
 
--- name: rollout_verdicts (of one destination since a minute)
-SELECT name, verdict, reason, CASE WHEN currency = '' THEN 0 ELSE 1 END, sum(signals) FROM rollups
-WHERE destination = ? AND minute >= ? GROUP BY name, verdict, reason, CASE WHEN currency = '' THEN 0 ELSE 1 END
-
 -- name: audit_add
 INSERT INTO audit (at, who, what, subject, note) VALUES (?, ?, ?, ?, ?)
 
