@@ -25,7 +25,7 @@ from signalpost.state import PLACES
 from signalpost.store import batches, memberships, segments, valuing
 from signalpost.store.database import Connection, Row
 
-LOOKED = 5_000
+LOOKED = 3_000
 """People that one look at a filtered list goes through."""
 
 CHUNK = 500

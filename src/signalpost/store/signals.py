@@ -19,7 +19,7 @@ PAGE = 50
 STEPS = (1_000, 5_000, 20_000)
 """Verdicts of one step; the last is repeated."""
 
-LONGEST_S = 0.05
+LONGEST_S = 0.04
 """After so long a look begins no further step."""
 
 TROUBLED = frozenset({"warned", "refused", "unknown"})

@@ -48,4 +48,5 @@ SELECT event, destination, verdict, reason, platform_event, platform_id, value, 
 WHERE event {in_numbers} ORDER BY event, destination
 
 -- name: wishes_waiting (of the console's own, which the pipeline has not taken yet)
-SELECT j.body FROM backlog b JOIN journal j ON j.position = b.position WHERE j.wire = 'wishes' LIMIT 100
+SELECT j.body FROM (SELECT position FROM backlog ORDER BY position DESC LIMIT 2000) b CROSS JOIN journal j
+WHERE j.position = b.position AND j.wire = 'wishes'
