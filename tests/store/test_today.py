@@ -35,7 +35,7 @@ def ledgers(shop: Shop, since: int) -> list[today.Ledger]:
     return shop.database.look(
         lambda connection: today.ledgers(
             sums.read(connection, since),
-            today.waiting_purchases(connection, shop.workspace),
+            today.waiting_purchases(connection, since, shop.workspace),
             today.sentences(connection, shop.workspace),
             shop.workspace,
         )

@@ -305,7 +305,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
     """The sum of the four below."""
     accepted: Decimal
     waiting: Decimal
-    """As of now."""
+    """Received in that span, as of now."""
     meant: Decimal
     """Kept back on purpose."""
     lost: Decimal
@@ -395,8 +395,8 @@ class Waiting(Struct, frozen=True, kw_only=True):
     micros: int
 
 
-def waiting_purchases(connection: Connection, workspace: Workspace) -> list[Waiting]:
-    """What waits now, of each destination the first `WAITING`."""
+def waiting_purchases(connection: Connection, since: int, workspace: Workspace) -> list[Waiting]:
+    """What was received since a moment and waits now, of each destination among the newest `WAITING`."""
     return [
         Waiting(
             destination=destination,
@@ -405,7 +405,7 @@ def waiting_purchases(connection: Connection, workspace: Workspace) -> list[Wait
             micros=int(units) * 1_000_000 + int(millionths),
         )
         for destination in workspace.destinations
-        for currency, number, units, millionths in connection.rows("today_waiting_purchases", destination, WAITING)
+        for currency, number, units, millionths in connection.rows("today_waiting_purchases", destination, WAITING, since)
     ]
 
 

@@ -134,7 +134,7 @@ class Head(Struct, frozen=True, kw_only=True):
 def head(connection: Connection, workspace: Workspace, zone: ZoneInfo, now: int) -> Head:
     """The day so far beside the same day last week."""
     days = []
-    waiting = today.waiting_purchases(connection, workspace)
+    waiting = today.waiting_purchases(connection, midnight(now, zone)[0], workspace)
     said = today.sentences(connection, workspace)
     cells: list[sums.Cell] = []
     for ago in (0, 7):
@@ -146,10 +146,8 @@ def head(connection: Connection, workspace: Workspace, zone: ZoneInfo, now: int)
         cells = cells or counted
     span, ledgers = "today", today.ledgers(cells, waiting, said, workspace)
     if not any(each.known for each in ledgers):
-        span, ledgers = (
-            "in the last 24 hours",
-            today.ledgers(sums.read(connection, now - DAY), waiting, said, workspace),
-        )
+        span, lately = "in the last 24 hours", today.waiting_purchases(connection, now - DAY, workspace)
+        ledgers = today.ledgers(sums.read(connection, now - DAY), lately, said, workspace)
     here, before = days
     kept = findings.open_now(connection)
     suppressed = today.suppressed(connection, workspace, now)
