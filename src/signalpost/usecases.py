@@ -583,6 +583,15 @@ def account(platform: str, name: str) -> dict[str, Any]:
     return made
 
 
+def _plain(value: Any) -> Any:
+    """A rule with every single value as text: the file's `2` is one."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return str(value)
+
+
 def changes(
     case: UseCase, answers: Mapping[str, str], destinations: Sequence[str], workspace: Workspace, mapped: Mapping[str, str] = {}
 ) -> list[Change]:
@@ -602,7 +611,7 @@ def changes(
         if name not in workspace.derived:
             found.append(Change(["derived", name], compact(derived)))
     for name, rule in parts.segments.items():
-        if workspace.segments.get(name) != rule:
+        if _plain(workspace.segments.get(name)) != _plain(rule):
             found.append(Change(["segments", name], compact(rule)))
     for name in destinations:
         chosen = workspace.destinations.get(name)
