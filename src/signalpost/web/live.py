@@ -21,8 +21,8 @@ TICK = 0.25
 """Seconds between two glances of a watcher at the picture; most find the one they have."""
 
 HEARTBEAT = 15.0
-LONGEST = 3_600.0
-"""Seconds after which a stream ends; the browser opens a new one and is asked for its cookie again."""
+LONGEST = 60.0
+"""Seconds after which a stream ends; the browser opens a new one and is asked for its cookie again, so whoever was removed sees no more."""
 
 MOST_WATCHERS = 100
 
