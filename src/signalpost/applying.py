@@ -39,6 +39,9 @@ Answer = TypeVar("Answer")
 LOOK_S = 0.5
 """How often a server looks whether a change shall be applied."""
 
+LONELY_MS = 10_000
+"""After so long a change of a file that nobody has is told to be out of date."""
+
 
 class Flow:
     """What runs beside the web server for one workspace: worker, watch and syncing, begun and ended together."""
@@ -117,9 +120,9 @@ class Standing:
         """Take up what shall be applied, until stopped."""
         while not self._stopping.is_set():
             try:
-                number = await self.database.read(revisions.wanted)
-                if number is not None:
-                    await self._apply(number)
+                asked = await self.database.read(revisions.wanted)
+                if asked is not None and self._ours(asked):
+                    await self._apply(asked.id)
                 elif not self.database.embedded and self.text is not None:
                     await self._follow()
             except StoreError as error:
@@ -131,6 +134,11 @@ class Standing:
                     await self._stopping.wait()
 
     # ---- a change ----------------------------------------------------------------------------------------------------------
+
+    def _ours(self, asked: Proposal) -> bool:
+        """Whether to take it in hand: on a server's database another Signalpost may have the file that it changes."""
+        same = self.text is not None and asked.base == revisions.digest(self.text)
+        return same or self.database.embedded or now_ms() - asked.changed_at > LONELY_MS
 
     async def _apply(self, number: int) -> None:
         taken = await self.database.write(partial(revisions.take, number=number, now=now_ms()))

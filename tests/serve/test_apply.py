@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.conftest import new_postgres_database
 from tests.crash.server import Server as Process
 
 from signalpost import config, revising
@@ -345,6 +346,32 @@ async def test_a_server_killed_while_a_change_comes_into_force_starts_with_one_o
         applied += found.state == "applied"
         await place.stop()
     assert applied
+
+
+async def test_servers_on_one_database_follow_each_other(tmp_path: Path, platforms: Client, postgres: str) -> None:
+    """One applies, the other takes it up and writes its own file; one whose file differs goes on with its own."""
+    address = new_postgres_database(postgres)
+    places = []
+    for name in ("one", "two", "other"):
+        (tmp_path / name).mkdir()
+        made = Process(tmp_path / name, platforms, REST)
+        text = made.file.read_text().replace(f"{made.folder}/signalpost.db", f'"{address}"')
+        made.file.write_text(text + ("# of its own\n" if name == "other" else ""))
+        places.append(made)
+    one, two, other = places
+    old, own = one.file.read_text(), other.file.read_text()
+    async with served(other) as third, served(one) as first, served(two) as second:
+        assert old == two.file.read_text()
+        done = await wanted(first.database, old + GATE, old)
+        assert done.state == "applied", done.sentence
+        end = time.monotonic() + PATIENCE
+        while not (first.worker.workspace.gates and second.worker.workspace.gates):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.05)
+        assert one.file.read_text() == two.file.read_text() == old + GATE
+        await asyncio.sleep(1)
+        assert not third.worker.workspace.gates
+        assert other.file.read_text() == own
 
 
 async def command(place: Process, *words: str) -> tuple[int, str]:

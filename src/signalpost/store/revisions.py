@@ -209,10 +209,10 @@ def want(connection: Connection, number: int, state: str, who: str, now: int) ->
     return True
 
 
-def wanted(connection: Connection) -> int | None:
+def wanted(connection: Connection) -> Proposal | None:
     """The proposal that shall be applied next."""
     rows = connection.rows("proposals_in", "wanted")
-    return rows[0][0] if rows else None
+    return proposal(connection, rows[0][0]) if rows else None
 
 
 def take(connection: Connection, number: int, now: int) -> Proposal | None:
