@@ -588,7 +588,7 @@ def _renew(base: str, app: App, renews: str) -> Request:
 
 def _granted(response: Response, now: int) -> Granted | str:
     body = body_of(response)
-    if response.status in {200, 201} and isinstance(body, dict) and isinstance(body.get("access_token"), str):
+    if response.status in {200, 201} and isinstance(body.get("access_token"), str):
         lasts, renews, renewable = body.get("expires_in"), body.get("refresh_token"), body.get("refresh_token_expires_in")
         scopes = tuple(str(body.get("scope") or "").replace(",", " ").split())
         if scopes and (missing := [each for each in SCOPES if each not in scopes]):

@@ -557,15 +557,15 @@ def _exchange(base: str, app: App, code: str, redirect: str) -> Request:  # noqa
 
 def _granted(response: Response, now: int) -> Granted | str:  # noqa: ARG001  (the token ends only when it is revoked)
     body = body_of(response)
-    data = body.get("data") if isinstance(body, dict) else None
-    if isinstance(body, dict) and body.get("code") == 0 and isinstance(data, dict) and isinstance(data.get("access_token"), str):
+    data = body.get("data")
+    if body.get("code") == 0 and isinstance(data, dict) and isinstance(data.get("access_token"), str):
         accounts, scopes = data.get("advertiser_ids"), data.get("scope")
         return Granted(
             token=data["access_token"],
             accounts=tuple(map(str, accounts)) if isinstance(accounts, list) else (),
             scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else (),
         )
-    code = body.get("code") if isinstance(body, dict) else None
+    code = body.get("code")
     if code == 40110:
         return "TikTok does not take this code any more: it is good once and for an hour. Connect again."
     if code in {40001, 40002, 40101, 40124, 40125}:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -269,12 +269,16 @@ def pages(read: Reading, table: Table, workspace: Workspace, period: Period) -> 
     """The rows of an export, page by page."""
     after: tuple[Any, ...] | None = None
     while True:
-        page: Page = read(lambda connection, after=after: table.page(connection, workspace, period, after))
+        page: Page = read(partial(_page, table, workspace, period, after))
         if page.rows:
             yield page.rows
         if page.after is None:
             return
         after = page.after
+
+
+def _page(table: Table, workspace: Workspace, period: Period, after: tuple[Any, ...] | None, connection: Connection) -> Page:
+    return table.page(connection, workspace, period, after)
 
 
 def begins(connection: Connection) -> int | None:

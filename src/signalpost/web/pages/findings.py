@@ -116,12 +116,29 @@ async def listed(visit: Visit) -> Response:
         )
 
     facts = await visit.read(look)
-    return visit.page("findings.html", facts, listed=facts, severities=rules.SEVERITIES, longest=LONGEST, most=MOST)
+    return visit.page(
+        "findings.html",
+        facts,
+        listed=facts,
+        groups=together(facts.findings),
+        severities=rules.SEVERITIES,
+        longest=LONGEST,
+        most=MOST,
+    )
 
 
 def _kinds(found: Iterable[Kept]) -> list[str]:
     there = {each.finding.kind for each in found}
     return [kind for kind in rules.KINDS if kind in there]
+
+
+def together(found: Iterable[Shown]) -> list[list[Shown]]:
+    """Findings that stand in one card: of one kind, as bad, with the same to do; each group where its first one stood."""
+    groups: dict[tuple[str, str, str], list[Shown]] = {}
+    for each in found:
+        finding = each.kept.finding
+        groups.setdefault((finding.kind, finding.severity, finding.advice), []).append(each)
+    return list(groups.values())
 
 
 async def noted(visit: Visit) -> Response:
