@@ -88,6 +88,7 @@ def part(arrived: Arrived, event: Event, work: Deciding) -> Person:
         work.changed[person.id] = None
         work.joined.add(person.id)
     work.before[gone.id] = memberships.NOBODY
+    work.became.pop(gone.id, None)  # where a replay decides the merge in the same batch
     for key in theirs:
         state.owners[key] = made.owners[key] = gone.id
     for under in state.orders.values():

@@ -117,7 +117,8 @@ def picture(visit: Visit, person: people.Profile) -> charts.Chart | None:
         return words.moment(at, visit.console.zone).rpartition(" ")[0]
 
     nodes = [charts.Node(id="0", label="This person", colour="b", size=38, title=person.known_as)]
-    edges = []
+    edges: list[charts.Edge] = []
+    rows: list[tuple[str, str, str]] = []
     for each in person.merges[:DRAWN]:
         other = each.other if each.person == person.id else each.person
         name = f"p{other}"
@@ -125,13 +126,14 @@ def picture(visit: Visit, person: people.Profile) -> charts.Chart | None:
             continue
         if each.joined and each.person == person.id:
             nodes.append(charts.Node(id=name, label=f"was {other}", colour="b", size=28))
-            edges.append(charts.Edge(source="0", target=name, label=f"{each.why}, {day(each.at)}", link=f"/signals/{each.event}"))
+            edges.append(charts.Edge(source="0", target=name, label=each.why, link=f"/signals/{each.event}"))
+            rows.append(("This person", nodes[-1].label, f"{each.why}, {day(each.at)}"))
         else:
             nodes.append(charts.Node(id=name, label=f"Person {other}", colour="e", size=24, link=f"/people/{other}"))
-            why = "merge undone" if each.undone else f"kept apart: {each.why}"
-            edges.append(charts.Edge(source="0", target=name, label=f"{why}, {day(each.at)}", dashed=True))
+            short = "merge undone" if each.undone else "kept apart"
+            edges.append(charts.Edge(source="0", target=name, label=short, dashed=True))
+            rows.append(("This person", nodes[-1].label, f"{short}: {each.why}, {day(each.at)}"))
     names = {node.id: node.label for node in nodes}
-    rows = [(names[edge.source], names[edge.target], edge.label) for edge in edges]
     for place, one in enumerate(person.identifiers[:DRAWN]):
         nodes.append(charts.Node(id=f"i{place}", label=one.value, colour=COLOURS.get(one.kind, "f"), size=18, title=one.kind))
         origin = f"p{one.came_with}" if f"p{one.came_with}" in names else "0"
