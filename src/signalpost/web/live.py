@@ -22,7 +22,7 @@ TICK = 0.25
 
 HEARTBEAT = 15.0
 LONGEST = 60.0
-"""Seconds after which a stream ends; the browser opens a new one and is asked for its cookie, so whoever was removed sees no more."""
+"""Seconds after which a stream ends; the browser opens a new one and is asked for its cookie: who was removed sees no more."""
 
 MOST_WATCHERS = 100
 
