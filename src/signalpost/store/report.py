@@ -27,7 +27,10 @@ PURCHASE = "Order Completed"
 TAKEN = frozenset({"accepted", "warned"})
 """Verdicts by which a platform has the signal."""
 
-LEFT = frozenset({"accepted", "warned", "waiting", "refused", "unknown"})
+SETTLED = frozenset({"accepted", "warned", "refused", "unknown"})
+"""Verdicts of signals that were sent."""
+
+LEFT = SETTLED | {"waiting"}
 """Verdicts of signals that no gate withheld."""
 
 DUPLICATES = ("duplicate_message", "duplicate_order", "repeat", "other_source")
@@ -148,11 +151,14 @@ def passed(cells: Iterable[Verdicts]) -> dict[tuple[str, str, str], tuple[int, D
 
 
 def passed_lately(connection: Connection, since: int, until: int) -> dict[tuple[str, str, str], tuple[int, Decimal]]:
-    """The same from the minute's counters: what a destination settled in a period. Quick for any period."""
-    return {
-        (destination, name, currency): (int(signals), _money(units, millionths))
-        for destination, name, currency, signals, units, millionths in connection.rows("report_passed", since, until)
-    }
+    """The same from the counters: what a destination settled in a period. Quick for any period."""
+    found: dict[tuple[str, str, str], tuple[int, Decimal]] = {}
+    for cell in sums.read(connection, since, until):
+        if cell.destination and cell.verdict in SETTLED:
+            key = (cell.destination, cell.name, cell.currency)
+            signals, value = found.get(key, (0, ZERO))
+            found[key] = (signals + cell.signals, value + cell.value)
+    return found
 
 
 def _money(units: Any, millionths: Any) -> Decimal:
@@ -230,19 +236,18 @@ class Stopped(Struct, frozen=True, kw_only=True):
 
 
 def stopped(connection: Connection, since: int, until: int, workspace: Workspace) -> list[Stopped]:
-    """What waiting saved in a period, by the minute's counters, the dearest first."""
+    """What waiting saved in a period, by the counters, the dearest first."""
     made = [
         Stopped(
-            destination=destination,
-            platform=title(destination, workspace),
-            reason=reason,
-            currency=currency,
-            signals=int(signals),
-            value=_money(units, millionths),
+            destination=cell.destination,
+            platform=title(cell.destination, workspace),
+            reason=cell.reason,
+            currency=cell.currency,
+            signals=cell.signals,
+            value=cell.value,
         )
-        for destination, reason, currency, signals, units, millionths in connection.rows(
-            "report_stopped", since, until, list(STOPPED)
-        )
+        for cell in sums.read(connection, since, until)
+        if cell.verdict == "withheld" and cell.name == PURCHASE and cell.reason in STOPPED
     ]
     return sorted(made, key=lambda each: (-each.value, -each.signals, each.reason, each.destination))
 

@@ -3,7 +3,3 @@
 -- name: gates_observed (what observing gates would have withheld, since the start of an hour)
 SELECT detail, currency, sum(signals), sum(value_micros / 1000000), sum(value_micros % 1000000)
 FROM notices WHERE hour >= ? AND what = 'observed' GROUP BY detail, currency
-
--- name: gates_withheld (by enforcing gates, since a minute)
-SELECT reason, currency, sum(signals), sum(value_micros / 1000000), sum(value_micros % 1000000)
-FROM rollups WHERE minute >= ? AND verdict = 'withheld' AND reason LIKE 'gate:%' GROUP BY reason, currency

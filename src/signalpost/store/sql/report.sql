@@ -34,20 +34,10 @@ SELECT destination, what, detail, name, currency, sum(signals), sum(value_micros
        max(last_event)
 FROM notices WHERE hour >= ? AND hour < ? GROUP BY destination, what, detail, name, currency
 
--- name: report_passed (signals not withheld, by the minute's counters)
-SELECT destination, name, currency, sum(signals), sum(value_micros / 1000000), sum(value_micros % 1000000)
-FROM rollups WHERE minute >= ? AND minute < ? AND destination <> '' AND verdict IN ('accepted', 'warned', 'refused', 'unknown')
-GROUP BY destination, name, currency
-
 -- name: report_taken (accepted signals of the events received in a period, by the platform's name)
 SELECT l.destination, l.platform_event, count(*) FROM events e JOIN ledger l ON l.event = e.id
 WHERE e.received_at >= ? AND e.received_at < ? AND l.verdict IN ('accepted', 'warned') AND l.platform_event IS NOT NULL
 GROUP BY l.destination, l.platform_event
-
--- name: report_stopped (by the minute's counters, for reasons)
-SELECT destination, reason, currency, sum(signals), sum(value_micros / 1000000), sum(value_micros % 1000000) FROM rollups
-WHERE minute >= ? AND minute < ? AND verdict = 'withheld' AND name = 'Order Completed' AND reason {in_texts}
-GROUP BY destination, reason, currency
 
 -- name: report_orders_before (an event; newest first)
 SELECT o.key, o.order_id, o.event, o.time, o.sent, o.record, e.received_at
