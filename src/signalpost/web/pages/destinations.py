@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from signalpost import coverage, doctor, gates, marked, pipeline, replay, rollout, starter, trial
+from signalpost import coverage, doctor, gates, marked, pipeline, replay, rollout, starter, tokens, trial
 from signalpost.config import Destination, Workspace
 from signalpost.destinations import CATALOG
 from signalpost.destinations.contract import Destination as Platform
@@ -847,6 +847,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     """The environment variable that the file names for it; empty: it stands in the file itself, or is not there."""
     value: str
     """Only of what is no secret."""
+    ends: int | None = None
+    """When a token ends that the console obtained (epoch ms); None: not known, or it does not end."""
 
 
 class Connected(Struct, frozen=True, kw_only=True):
@@ -874,7 +876,7 @@ async def connected(visit: Visit) -> Response:
         return Connected(
             head=head_of(visit.workspace, name, known, asked),
             credentials=_credentials(name, platform.title, known, asked),
-            settings=_settings(chosen, platform, variables),
+            settings=_settings(chosen, platform, variables, visit.console.environ),
             endpoint=(chosen.endpoint or platform.default_base).rstrip("/"),
             other_endpoint=chosen.endpoint is not None,
             test_mode=platform.answer_says,
@@ -885,7 +887,7 @@ async def connected(visit: Visit) -> Response:
     return visit.page("destination_connection.html", facts, connected=facts, head=facts.head, tabs=TABS, tests=TESTS)
 
 
-def _settings(chosen: Destination, platform: Platform, variables: Mapping[str, str]) -> list[Setting]:
+def _settings(chosen: Destination, platform: Platform, variables: Mapping[str, str], environ: Mapping[str, str]) -> list[Setting]:
     made = [
         Setting(
             name=each.name,
@@ -895,6 +897,7 @@ def _settings(chosen: Destination, platform: Platform, variables: Mapping[str, s
             present=bool(chosen.settings.get(each.name)),
             variable=variables.get(each.name, ""),
             value="" if each.secret else chosen.settings.get(each.name, ""),
+            ends=_ends(environ.get(variables.get(each.name, "") + tokens.UNTIL)) if each.secret else None,
         )
         for each in platform.settings
     ]
@@ -911,6 +914,10 @@ def _settings(chosen: Destination, platform: Platform, variables: Mapping[str, s
             )
         )
     return made
+
+
+def _ends(written: str | None) -> int | None:
+    return int(written) if written is not None and written.isdecimal() else None
 
 
 def _variables(text: str, name: str) -> dict[str, str]:
