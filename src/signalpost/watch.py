@@ -37,8 +37,8 @@ EVERY_MS = 30_000
 USUAL_MS = 600_000
 """How long what is usual is taken to be so: a week's counters and eight weeks of match keys cost more than all the rest."""
 
-COUNTING = 100
-"""Counting people takes at most this part of the time (a hundredth): a small shop's figures are fresh, a large one's not dear."""
+COUNTING = 50
+"""Counting people takes at most this part of the time (a fiftieth): a small shop's figures are fresh, a large one's not dear."""
 
 VIEWS_MS = 3_600_000
 """How often the platforms are asked what they received."""

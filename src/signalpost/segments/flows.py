@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -10,7 +10,7 @@ OUTSIDE = 0
 """Instead of a segment's number: in none of these tiers."""
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """Somebody entered or left a tier; as a row of `moves`."""
 
     person: int
@@ -29,7 +29,7 @@ class Flow(Struct, frozen=True):
     """What moved them: an event's name, or empty for time and changed rules."""
 
 
-def flows(steps: Iterable[Step], names: dict[int, str], tiers: Collection[int]) -> dict[Flow, int]:
+def flows(steps: Iterable[Step], names: Mapping[int, str], tiers: Collection[int]) -> dict[Flow, int]:
     """How many people went which way. `names`: number of an event -> its name."""
     moments: dict[tuple[int, int], list[Step]] = {}
     for step in steps:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from signalpost import identity, state
 from signalpost.config import Workspace
 from signalpost.events import IDENTIFIER_KINDS, Identifier, Person
-from signalpost.segments.flows import Flow, Step, flows
+from signalpost.segments.flows import Step
 from signalpost.store import batches, memberships
 from signalpost.store.database import Connection, Row
 
@@ -111,8 +111,9 @@ def arrived(connection: Connection, slot: int, *, among: int, most: int) -> list
     return [(int(person), int(at)) for person, at in connection.rows("segments_arrived", slot, among, most)]
 
 
-def through(connection: Connection, slots: Collection[int], since: int, most: int) -> tuple[dict[Flow, int], int]:
-    """How people went through tiers, and since when: later than asked for where a tier has more than `most` moves."""
+def through(connection: Connection, slots: Collection[int], since: int, most: int) -> tuple[list[Step], dict[int, str], int]:
+    """Moves of tiers, with the names of the events that made them, and since when they are all there: later than asked for
+    where a tier has more than `most`."""
     read: list[Step] = []
     for slot in slots:
         rows = connection.rows("segments_moves_since", slot, since, most)
@@ -122,7 +123,7 @@ def through(connection: Connection, slots: Collection[int], since: int, most: in
     read = [step for step in read if step.at >= since]
     events = list({step.event for step in read if step.event > 0})
     names = {int(event): str(name) for event, name in connection.rows("segments_event_names", events)} if events else {}
-    return flows(read, names, slots), since
+    return read, names, since
 
 
 def moved(connection: Connection, slot: int, since: int, until: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from signalpost.config import Workspace
 from signalpost.options import UNITS
 from signalpost.segments import catalog, live
-from signalpost.segments.flows import Flow
+from signalpost.segments.flows import Flow, flows
 from signalpost.segments.forecast import forecast
 from signalpost.store import audiences, segments, valuing
 from signalpost.store.audiences import Figures
@@ -42,7 +42,7 @@ AHEAD = 7 * DAY
 WINDOWS = {"24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}
 """The windows in which people's ways through tiers are counted."""
 
-MOVES = 50_000
+MOVES = 20_000
 """The newest moves of each tier that are looked through for that."""
 
 WALKED = 20_000
@@ -232,17 +232,21 @@ def _passing(connection: Connection, workspace: Workspace, now: int) -> dict[int
     for names in families:
         slots = [numbers[name] for name in names if name in numbers]
         if slots:
-            counted = {name: segments.through(connection, slots, now - span, MOVES) for name, span in WINDOWS.items()}
+            steps, events, first = segments.through(connection, slots, now - max(WINDOWS.values()), MOVES)
+            since = {name: max(first, now - span) for name, span in WINDOWS.items()}
             found[slots[0]] = Passing(
                 at=now,
-                since={name: since for name, (_, since) in counted.items()},
-                ways={name: _ways(flows) for name, (flows, _) in counted.items()},
+                since=since,
+                ways={
+                    name: _ways(flows((step for step in steps if step.at >= begin), events, slots))
+                    for name, begin in since.items()
+                },
             )
     return found
 
 
-def _ways(flows: Mapping[Flow, int]) -> list[Way]:
-    ordered = sorted(flows.items(), key=lambda each: (-each[1], each[0].source, each[0].target, each[0].event))
+def _ways(counted: Mapping[Flow, int]) -> list[Way]:
+    ordered = sorted(counted.items(), key=lambda each: (-each[1], each[0].source, each[0].target, each[0].event))
     return [Way(source=flow.source, target=flow.target, event=flow.event, people=people) for flow, people in ordered]
 
 

@@ -186,6 +186,6 @@ def rebuild(connection: Connection, audience: str, destination: str, now: int) -
 def not_lost(here: Standing) -> str:
     """Why an audience that is not lost is not begun anew."""
     return (
-        f"`{here.name}` at {here.destination} is not lost ({WORDS[here.state]}), so there is nothing to rebuild: a second one would "
-        "stand beside it with people in it whom nobody removes. Delete it at the platform first, if you want a new one."
+        f"`{here.name}` at {here.destination} is not lost ({WORDS[here.state]}), so there is nothing to rebuild: a second one "
+        "would stand beside it with people in it whom nobody removes. Delete it at the platform first, if you want a new one."
     )

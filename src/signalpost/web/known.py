@@ -29,6 +29,8 @@ class Known(Struct, frozen=True, kw_only=True):
     proofs: dict[str, Proof]
     """Of each set of segments that must exclude one another, by its name."""
     guards: tuple[Guard, ...]
+    statements: dict[tuple[str, str, bytes], tuple[str, str]] = {}
+    """What `pages.segments` wrote as SQL so far."""
 
 
 def of(console: Console) -> Known:

@@ -23,7 +23,7 @@ from signalpost.store.synced import MAY_REBUILD, Clock
 from signalpost.web import charts, known
 from signalpost.web.charts import Chart, Series
 from signalpost.web.known import Known
-from signalpost.web.pages.segments import AMONG, NEWEST, Row, address, audience_address
+from signalpost.web.pages.segments import NEWEST, Row, address, audience_address
 from signalpost.web.routing import act, page
 from signalpost.web.visit import Visit
 from signalpost.web.words import moment
@@ -305,7 +305,7 @@ def _shown(connection: Connection, here: Known, name: str, destination: str, win
         next=[_next(*row) for row in rows],
         moves=[
             Row(person=each.person, at=each.at, entered=each.entered, event=each.event, why=kept.why(each))
-            for each in kept.newest(connection, segment, until=now, among=AMONG)[:NEWEST]
+            for each in kept.newest(connection, segment, until=now, among=NEWEST)
         ],
         ad_groups=[] if chosen is None else list(chosen.ad_groups),
         applied=list(standing.applied.groups),

@@ -39,7 +39,7 @@ TREND = (7 * DAY, 6 * HOUR)
 AHEAD = {"24h": DAY, "7d": 7 * DAY, "30d": 7 * DAY}
 """Window -> how far ahead its forecast is drawn."""
 
-AMONG = 2_000
+AMONG = 500
 """The newest moves that are looked through."""
 
 NEWEST = 12
@@ -391,7 +391,10 @@ def _shown(connection: Connection, here: Known, name: str, window: str, dialect:
         if outlook is not None and own.size is not None and own.ready
         else [],
         ahead=ahead,
-        rows=[_row(each) for each in kept.newest(connection, slot, until=now, among=AMONG, entered=entered)[:NEWEST]],
+        rows=[
+            _row(each)
+            for each in kept.newest(connection, slot, until=now, among=AMONG if move else NEWEST, entered=entered)[:NEWEST]
+        ],
         sample=inside(connection, name, slot),
         ready_at=None if registered is None else registered.ready_at,
         missing=next((missing for each, missing, _ in connection.rows("segments_built") if each == slot), 0),
@@ -448,12 +451,15 @@ def _rule(here: Known, name: str, own: Listed) -> str:
 
 
 def _sql(connection: Connection, here: Known, name: str, dialect: str) -> tuple[str, str]:
-    """(the rule as SQL, or why there is none)."""
+    """(the rule as SQL, or why there is none); written once for each rule, dialect and bounds of value tiers."""
     bands = valuing.present(connection, here.workspace)
-    try:
-        return sql.select(here.segments.rules[name], here.segments.rules, dialect=dialect, bands=bands), ""
-    except sql.Unsayable as error:
-        return "", str(error)
+    key = (name, dialect, msgspec.json.encode(bands))
+    if key not in here.statements:
+        try:
+            here.statements[key] = (sql.select(here.segments.rules[name], here.segments.rules, dialect=dialect, bands=bands), "")
+        except sql.Unsayable as error:
+            here.statements[key] = ("", str(error))
+    return here.statements[key]
 
 
 def _ahead(outlook: Outlook, now: int) -> Ahead:
