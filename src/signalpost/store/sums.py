@@ -134,8 +134,10 @@ def read(connection: Connection, since: int, until: int = FOR_EVER) -> list[Cell
 
 def steps(connection: Connection, step: int, since: int, until: int) -> Iterator[tuple[int, Cell]]:
     """The same for each step of a window (ms, whole hours), with the moment it begins, in order of time."""
-    cut = parts(since - since % MINUTE, until - until % MINUTE, _upto(connection).get(HOUR, 0), 0)
-    bounds = [bound for part in (cut.hours[0], *cut.minutes) for bound in part]
+    begun = _upto(connection)
+    days = begun.get(DAY, 0) if step % DAY == 0 else 0
+    cut = parts(since - since % MINUTE, until - until % MINUTE, begun.get(HOUR, 0), days)
+    bounds = [bound for part in (cut.days, *cut.hours, *cut.minutes) for bound in part]
     for at, destination, name, verdict, reason, currency, signals, units, millionths, latency in connection.rows(
         "sums_read_by", step, *bounds
     ):

@@ -43,8 +43,14 @@ SELECT destination, name, verdict, reason, currency, sum(signals), sum(units), s
     FROM rollups WHERE minute >= ? AND minute < ?
 ) counted GROUP BY destination, name, verdict, reason, currency
 
--- name: sums_read_by (by steps of whole hours: step; hours from, to; minutes twice from, to)
+-- name: sums_read_by (by steps of whole hours: step; days, hours twice, minutes twice: each from, to)
 SELECT at - at % ?, destination, name, verdict, reason, currency, sum(signals), sum(units), sum(millionths), sum(latency_ms) FROM (
+    SELECT at, destination, name, verdict, reason, currency, signals, units, millionths, latency_ms FROM sums
+    WHERE span = 86400000 AND at >= ? AND at < ?
+    UNION ALL
+    SELECT at, destination, name, verdict, reason, currency, signals, units, millionths, latency_ms FROM sums
+    WHERE span = 3600000 AND at >= ? AND at < ?
+    UNION ALL
     SELECT at, destination, name, verdict, reason, currency, signals, units, millionths, latency_ms FROM sums
     WHERE span = 3600000 AND at >= ? AND at < ?
     UNION ALL
