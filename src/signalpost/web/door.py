@@ -12,6 +12,7 @@ ATTEMPTS = 10
 """Wrong secrets one address may bring within `WINDOW_S`."""
 
 WINDOW_S = 60
+TOO_OFTEN = "Too many wrong attempts. Wait a minute and try again."
 MOST_ADDRESSES = 10_000
 
 POLICY = {
@@ -86,7 +87,5 @@ def local_path(wanted: str) -> str:
 
 
 def come_again(seconds: int) -> Response:
-    """Too many wrong secrets."""
-    return JSONResponse(
-        {"error": "Too many wrong attempts. Wait a minute and try again."}, 429, headers={"retry-after": str(seconds)}
-    )
+    """Too many wrong keys: the answer to a program."""
+    return JSONResponse({"error": TOO_OFTEN}, 429, headers={"retry-after": str(seconds)})

@@ -16,7 +16,7 @@ from signalpost import accounts
 from signalpost.accounts import Refused, User
 from signalpost.store import accounts as kept
 from signalpost.store.database import Connection
-from signalpost.web.door import come_again, local_path
+from signalpost.web.door import TOO_OFTEN, local_path
 from signalpost.web.routing import ANYONE, act, part
 from signalpost.web.sign_on import TRY_MS, NotTaken, Try, user_of
 from signalpost.web.visit import Visit
@@ -91,7 +91,9 @@ async def logged_in(visit: Visit) -> Response:
     names = (f"login {visit.console.address_of(visit.request)}", f"login {email}")
     for name in names:
         if seconds := attempts.wait(name, now):
-            return come_again(seconds)
+            answer = _form(visit, onward, status=429, email=email, sentence=TOO_OFTEN)
+            answer.headers["retry-after"] = str(seconds)
+            return answer
     for name in names:
         attempts.failed(name, now)
     rows = await visit.read(lambda connection: connection.rows("user_by_email", email))

@@ -18,7 +18,7 @@ from signalpost.accounts import ADMIN, OPERATOR, VIEWER, Refused
 from signalpost.store import accounts as kept
 from signalpost.store.accounts import Account, Key, Noted, Session
 from signalpost.store.database import Connection
-from signalpost.web.door import come_again
+from signalpost.web.door import TOO_OFTEN
 from signalpost.web.routing import act, page
 from signalpost.web.visit import Visit, link
 
@@ -229,7 +229,9 @@ async def password(visit: Visit) -> Response:
     user, before, after = _person(visit), await visit.field("before"), await visit.field("after")
     attempts, name, now = visit.console.attempts, f"login {user.email}", visit.now / 1000
     if seconds := attempts.wait(name, now):
-        return come_again(seconds)
+        answer = await _you(visit, status=429, sentence=TOO_OFTEN)
+        answer.headers["retry-after"] = str(seconds)
+        return answer
     rows = await visit.read(lambda connection: connection.rows("user_by_email", user.email))
     hashed = rows[0][4] if rows else ""
     if hashed:
