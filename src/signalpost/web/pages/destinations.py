@@ -868,7 +868,7 @@ class Connected(Struct, frozen=True, kw_only=True):
 async def connected(visit: Visit) -> Response:
     """`/destinations/{name}/connection`: credentials and the test."""
     name, chosen, platform = _named(visit)
-    variables = _variables(visit.console.file_text() or "", name)
+    variables = _named_by(visit, name)
 
     def look(connection: Connection) -> Connected:
         known = _standings(connection)
@@ -920,17 +920,25 @@ def _ends(written: str | None) -> int | None:
     return int(written) if written is not None and written.isdecimal() else None
 
 
-def _variables(text: str, name: str) -> dict[str, str]:
-    """Option of a destination -> the environment variable that the file's text names for it."""
+def _named_by(visit: Visit, name: str) -> Mapping[str, str]:
+    """Option of a destination -> the environment variable that the file in force names for it."""
+    text = visit.console.file_text() or ""
+    kept: dict[str, dict[str, dict[str, str]]] = visit.console.kept.setdefault("variables", {})
+    if text not in kept:
+        kept.clear()
+        kept[text] = _variables(text)
+    return kept[text].get(name, {})
+
+
+def _variables(text: str) -> dict[str, dict[str, str]]:
     root = marked.parse(text, {}, marked.Notes("")) if text else None
-    if root is None or "destinations" not in root.entries or name not in root.entries["destinations"].entries:
+    if root is None or "destinations" not in root.entries:
         return {}
-    options = root.entries["destinations"].entries[name].entries
-    return {
-        option: names[0]
-        for option, value in options.items()
-        if value.kind == "scalar" and (names := starter.variables(value.raw))
-    }
+    named = {}
+    for name, chosen in root.entries["destinations"].entries.items():
+        found = {option: starter.variables(value.raw) for option, value in chosen.entries.items() if value.kind == "scalar"}
+        named[name] = {option: names[0] for option, names in found.items() if names}
+    return named
 
 
 async def tried(visit: Visit) -> Response:
