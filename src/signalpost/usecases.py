@@ -257,6 +257,14 @@ class Heard(Struct, frozen=True, kw_only=True):
     sources: dict[str, int] = {}
 
 
+class Keys(Struct, frozen=True, kw_only=True):
+    """Match keys of an event's signals."""
+
+    signals: int
+    having: dict[str, int]
+    """Key of `coverage.KEYS` -> of them those that carry it."""
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """What arrived."""
 
@@ -265,8 +273,8 @@ class Evidence(Struct, frozen=True, kw_only=True):
     first: int | None
     """When the first event came that is still known (epoch ms); None: none did."""
     events: dict[str, Heard] = {}
-    masks: dict[str, dict[int, int]] = {}
-    """Event -> match keys (`coverage`) -> signals, of the last day."""
+    keys: dict[str, Keys] = {}
+    """Event -> the match keys of its signals of the last day."""
     orders: int = 0
     """The newest orders that were looked at."""
     with_value: int = 0
@@ -503,19 +511,21 @@ def _identifier(case: UseCase, platform: str, event: str, workspace: Workspace, 
     name = _listed([coverage.KEYS[each].title for each in titles], "or")
     title = CATALOG[platform].title
     why = f"{title} recognises people by one of them."
-    seen = evidence.masks.get(event, {})
-    whole = sum(seen.values())
-    if not whole:
+    seen = evidence.keys.get(event)
+    if seen is None or not seen.signals:
         sentence = "Nothing to look at in the last day: it shows once signals are made for a destination."
         return Need(kind="identifier", name=name, why=why, state="unknown", sentence=sentence)
-    bits = sum(1 << coverage.KEYS[each].bit for each in titles)
-    share = sum(many for mask, many in seen.items() if mask & bits) / whole
+    shares = {each: seen.having.get(each, 0) / seen.signals for each in titles}
+    share = max(shares.values(), default=0.0)
+    told = [f"{coverage.KEYS[each].title} in {_percent(part)}" for each, part in shares.items() if part] or [
+        "none of them in any"
+    ]
     return Need(
         kind="identifier",
         name=name,
         why=why,
         state=_graded(share),
-        sentence=f"At least one of them in {_percent(share)} of {whole:,} signals of {event} in the last day.",
+        sentence=f"{_begun(_listed(told))} of {seen.signals:,} signals of {event} in the last day.",
         fixes=[]
         if share >= ENOUGH
         else [
@@ -536,6 +546,10 @@ def _identifier(case: UseCase, platform: str, event: str, workspace: Workspace, 
             )
         ],
     )
+
+
+def _begun(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _graded(share: float) -> State:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from signalpost import purchases
+from signalpost import coverage, purchases
 from signalpost.config import Workspace
-from signalpost.store import exports, sums
+from signalpost.store import exports, sums, trends
 from signalpost.store.database import Connection
-from signalpost.usecases import PURCHASE, Evidence, Heard
+from signalpost.usecases import PURCHASE, Evidence, Heard, Keys
 from signalpost.vocabulary import CANONICAL_EVENTS, MADE_HERE
 
 DAY = 86_400_000
@@ -70,7 +70,7 @@ def gather(connection: Connection, workspace: Workspace, now: int) -> Evidence:
         days=DAYS,
         first=exports.begins(connection),
         events=events,
-        masks=_masks(connection, now),
+        keys=_keys(connection, now),
         orders=orders,
         with_value=values,
         with_currency=currencies,
@@ -78,12 +78,14 @@ def gather(connection: Connection, workspace: Workspace, now: int) -> Evidence:
     )
 
 
-def _masks(connection: Connection, now: int) -> dict[str, dict[int, int]]:
-    """Event -> match keys -> signals of the last day, at the destination that was told of most of them."""
-    found: dict[str, dict[str, dict[int, int]]] = {}
-    for destination, name, keys, signals in connection.rows("usecases_masks", now - DAY):
-        found.setdefault(name, {}).setdefault(destination, {})[int(keys)] = int(signals)
-    return {name: max(by.values(), key=lambda masks: sum(masks.values())) for name, by in found.items()}
+def _keys(connection: Connection, now: int) -> dict[str, Keys]:
+    """Event -> match keys of the last day, at the destination that was told of most of them."""
+    found: dict[str, Keys] = {}
+    for (_, name), masks in trends.keys(connection, now - DAY).items():
+        told = Keys(signals=sum(masks.values()), having=coverage.counts(masks))
+        if name not in found or told.signals > found[name].signals:
+            found[name] = told
+    return found
 
 
 def unknown(evidence: Evidence, workspace: Workspace) -> list[str]:

@@ -1,8 +1,5 @@
 -- Statements of `store/usecases.py`; the words in braces are explained in queries.sql.
 
--- name: usecases_masks (match keys of the signals of each event, by destination)
-SELECT destination, name, keys, sum(signals) FROM coverage WHERE hour >= ? GROUP BY destination, name, keys
-
 -- name: usecases_orders (the newest: their records, and whether they belong to somebody)
 SELECT person, record FROM orders ORDER BY event DESC LIMIT ?
 

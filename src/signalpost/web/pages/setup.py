@@ -237,7 +237,14 @@ def _account(visit: Visit, name: str, tried: Mapping[str, trial.Kept]) -> Accoun
             required = setting.required and setting.default is None
             written = chosen is not None and bool(chosen.settings.get(setting.name)) and setting.name not in named
             variables.append(
-                Variable(name="" if written else variable, option=setting.name, doc=setting.doc, set=present, required=required)
+                Variable(
+                    name="" if written else variable,
+                    option=setting.name,
+                    doc=setting.doc,
+                    set=present,
+                    found=variable in environ,
+                    required=required,
+                )
             )
     needs = declared.audience.needs(chosen.settings) if declared.audience is not None and chosen is not None else ""
     test = tried.get(name)
