@@ -215,7 +215,7 @@ def _with_database(workspace: config.Workspace, work: Callable[[Database], Found
 def bench(
     which: Annotated[
         list[str] | None,
-        typer.Argument(help="map, flow, latency (all three without it); timers, people, rescan, audiences, pages.", metavar="[NAME]..."),
+        typer.Argument(help="map, flow, latency (all three without it); timers, people, rescan, audiences, pages, plan.", metavar="[NAME]..."),
     ] = None,
     events: Annotated[
         int | None, typer.Option(min=1_000, help="How many events, signals or people, instead of the usual.")
@@ -239,6 +239,7 @@ def bench(
         mapping,
         pages,
         people,
+        plan,
         rescan,
         timers,
     )
@@ -250,6 +251,7 @@ def bench(
         "timers": lambda: [asyncio.run(timers.run(people=events or 100_000))],
         "people": lambda: [people.run(many=events or 1_000_000)],
         "rescan": lambda: [rescan.run(people=events or 100_000, events=20 * (events or 100_000))],
+        "plan": lambda: plan.run(events=events or 30_000),
         "audiences": lambda: asyncio.run(audiences.run(people=events or 1_000_000)),
         "pages": lambda: [pages.run(rows=events or 10_000_000, keep=keep)],
     }

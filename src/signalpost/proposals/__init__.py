@@ -14,6 +14,7 @@ import time
 
 from signalpost.config import Workspace
 from signalpost.plan import Plan
+from signalpost.processing import collect_rarely
 from signalpost.proposals import sides
 from signalpost.proposals.beginning import World
 from signalpost.proposals.comparison import Cell, Comparison, Difference, Example, Progress, Size
@@ -27,6 +28,9 @@ from signalpost.store.database import Connection, Database
 
 __all__ = ["Cell", "Comparison", "Difference", "Example", "Progress", "Size", "compare", "held_against"]
 
+LISTED = 6
+"""Names that a sentence has."""
+
 TICK = 1_000
 """Events or people after which progress is told."""
 
@@ -35,8 +39,9 @@ def compare(address: str, before: Workspace, after: Workspace, *, since: int, un
     """Replay the events received from `since` to `until` (epoch ms) through both files; blocking, reads only.
 
     The database at `address` is only read, as it is at this moment. Times and random choices are the events' own, so that
-    planning the present file against itself shows no difference.
+    planning the present file against itself shows no difference. It takes a processor: call it in a process of its own.
     """
+    collect_rarely()
     database = Database(address, readers=1)
     try:
         return database.look(
@@ -138,10 +143,10 @@ def _replay(connection: Connection, lanes: list[Lane], cut_by: Plan, told: Told,
         own = [numbered(page, numbering[0])]
         own += [own[0] if alike else numbered(page, plan) for plan in numbering[1:]]
         again = repeats(connection, own[0], first)
+        own = [lightened(arrived, lane) for arrived, lane in zip(own, lanes, strict=True)]
         for world, arrived in zip(worlds, own, strict=True):
             world.seen.update(again)
             world.load(arrived)
-        own = [lightened(arrived, lane) for arrived, lane in zip(own, lanes, strict=True)]
         for batches in zip(*(groups(arrived) for arrived in own), strict=True):
             now = max(each.event.received_at for each in batches[0])
             outcomes = [one for replay, batch in zip(replays, batches, strict=True) for one in replay.step(batch, now)]
@@ -178,7 +183,8 @@ def _way(lanes: list[Lane], unlike: list[str]) -> str:
     if any(each is None for each in names.values()):
         return f"Every event was replayed for {_listed(sorted(names))}, under both files at once."
     events = sorted(frozenset().union(*(each or () for each in names.values())))
-    return f"Replayed for {_listed(sorted(names))}, under both files at once: {_listed(events)}. All else both decide alike."
+    what = _listed(events) if len(events) <= LISTED else f"{len(events)} kinds of events"
+    return f"Replayed for {_listed(sorted(names))}, under both files at once: {what}. All else both decide alike."
 
 
 def _notes(before: Workspace, after: Workspace, unlike: list[str], lanes: list[Lane], told: Told) -> list[str]:

@@ -113,6 +113,8 @@ class World:
         self._asked: set[Identifier] = set()
         self._orders: dict[str, list[KnownOrder]] = {}
         self._by_key: dict[str, KnownOrder] = {}
+        self._named: dict[int, str] = {}
+        """Event that was read and not decided yet -> the order it names."""
         self._handed: dict[str, int] = {}
         self._absent: set[int] = set()
         self._begun = {key for (key,) in connection.rows("orders_begun", first)}
@@ -130,9 +132,10 @@ class World:
             for key in (*each.keys, *each.previous) if each.previous else each.keys:
                 if key not in self._asked:
                     identifiers[key] = None
-            if each.event.kind == "track":
-                order = orders.order_id(each.event.properties)
-                if order is not None and order not in self._orders:
+            order = orders.order_id(each.event.properties) if each.event.kind == "track" else None
+            if order is not None:
+                self._named[each.id] = order
+                if order not in self._orders:
                     named[order] = None
         people: dict[int, None] = {}
         if named:
@@ -222,17 +225,12 @@ class World:
                 if owner is not None and (known_as := self.people.get(owner)) is not None:
                     owners[key] = owner
                     people[owner] = known_as
-            if each.event.kind == "track":
-                order = orders.order_id(each.event.properties)
-                if order is not None and order not in under:
-                    found = self._orders.get(order)
-                    if found:
-                        under[order] = found
-                        for known in found:
-                            if known.person:
-                                buyer = self.people.get(known.person)
-                                if buyer is not None:
-                                    people[known.person] = buyer
+            order = self._named.pop(each.id, None)
+            if order is not None and order not in under and (found := self._orders.get(order)):
+                under[order] = found
+                for known in found:
+                    if known.person and (buyer := self.people.get(known.person)) is not None:
+                        people[known.person] = buyer
         state = State(seen=self.seen, owners=owners, people=people, orders=under, stages=self._stages, marks=self._marks)
         if self.plan.capped:
             day = now - now % DAY

@@ -18,10 +18,12 @@ from signalpost.conditions.expressions import asks_of
 from signalpost.config import Destination, Workspace
 from signalpost.destinations import CATALOG
 from signalpost.events import Signal
+from signalpost.gates import Rule
 from signalpost.options import Gate
 from signalpost.orderbook import NEWS, PURCHASE
 from signalpost.plan import Plan, Route
 from signalpost.segments import catalog, live
+from signalpost.segments.sql import FACTS
 from signalpost.store import valuing
 from signalpost.store.database import Connection
 
@@ -162,7 +164,7 @@ def lanes(before: Plan, after: Plan, way: Way) -> list[Lane]:
 
 def _alone(plan: Plan, side: int) -> Lane:
     routes = tuple(replace(route, render=Keep(), rules={}) for route in plan.routes)
-    plan = replace(plan, routes=routes, audiences=(), told=frozenset())
+    plan = replace(plan, routes=routes, rules=_enforcing(plan), audiences=(), told=frozenset())
     return Lane(plan, {route.name: (route.name, (side,)) for route in routes}, {route.name: None for route in routes}, {}, None)
 
 
@@ -171,21 +173,24 @@ def _together(before: Plan, after: Plan, names: Mapping[str, frozenset[str] | No
     told: dict[str, tuple[str, tuple[int, ...]]] = {}
     copies: dict[str, str] = {}
     theirs = {route.name: route for route in after.routes}
+    shared = {name for name in names if _decided_alike(name, before.workspace, after.workspace)}
     for route in before.routes:
         if route.name in names:
             routes.append(_narrowed(route, route.name, names[route.name]))
-            told[route.name] = (route.name, (BEFORE,))
+            told[route.name] = (route.name, (BEFORE, AFTER) if route.name in shared else (BEFORE,))
     for route in theirs.values():
-        if route.name in names:
+        if route.name in names and route.name not in shared:
             copy = route.name + COPY
             routes.append(_narrowed(route, copy, names[route.name]))
             told[copy] = (route.name, (AFTER,))
             if route.name in told:
                 copies[copy] = route.name
     known = list(zip(before.workspace.gates, before.rules, strict=True))
-    ours = frozenset(name for name, (_, sides) in told.items() if sides == (BEFORE,))
-    rules = [replace(rule, destinations=ours & (rule.destinations or ours)) for rule in before.rules]
+    ours = frozenset(name for name, (_, sides) in told.items() if BEFORE in sides)
+    rules = [replace(rule, destinations=ours & (rule.destinations or ours)) for rule in _enforcing(before)]
     for gate, rule in zip(after.workspace.gates, after.rules, strict=True):
+        if rule.observing:
+            continue
         same = any(gate == other and rule.events == one.events for other, one in known)
         where = frozenset(name + COPY for name in rule.destinations or names)
         rules.append(replace(rule, name=rule.name if same else rule.name + COPY, destinations=where))
@@ -200,19 +205,49 @@ def _together(before: Plan, after: Plan, names: Mapping[str, frozenset[str] | No
         audiences=(),
         told=frozenset(),
     )
-    return Lane(plan, told, dict(names), copies, _looked_at(plan, names))
+    return Lane(plan, told, dict(names), copies, _looked_at(plan, names, (before.workspace, after.workspace)))
 
 
-def _looked_at(plan: Plan, names: Mapping[str, frozenset[str] | None]) -> frozenset[str] | None:
+def _enforcing(plan: Plan) -> tuple[Rule, ...]:
+    """The gates that withhold; what observing ones would is not looked at here."""
+    return tuple(rule for rule in plan.rules if not rule.observing)
+
+
+def _decided_alike(name: str, before: Workspace, after: Workspace) -> bool:
+    """Whether the files send the very same signals of a destination and only fill in other properties."""
+    old, new = before.destinations.get(name), after.destinations.get(name)
+    if old is None or new is None or _gates(name, before) != _gates(name, after):
+        return False
+    return replace(old, properties={}) == replace(new, properties={})
+
+
+def _looked_at(
+    plan: Plan, names: Mapping[str, frozenset[str] | None], files: tuple[Workspace, Workspace]
+) -> frozenset[str] | None:
     """Of any other event only what it teaches of its person matters: no signal of it is looked at, and it moves no order."""
-    found = NEWS.union(plan.repeats, plan.firsts, plan.segments.by_event)
+    looked_at: frozenset[str] = frozenset()
     for each in names.values():
         if each is None:
             return None
-        found |= each
+        looked_at |= each
     if any(test is not None for _, test in plan.reached):
         return None  # a merge may make a derived event of whatever is in hand, by what it says
+    made = {rule.name for rule, _ in plan.reached}
+    found = looked_at | {name for name, firsts in plan.firsts.items() if not looked_at.isdisjoint(each.name for each in firsts)}
+    if not found.isdisjoint(plan.repeats):
+        found = found.union(plan.repeats)  # they share what a person remembers of them
+    if plan.segments is not live.NONE:
+        found = found.union(plan.segments.by_event, NEWS)
+    if found & NEWS or looked_at & made or any(_asks_of_orders(file) for file in files):
+        found |= NEWS
     return found
+
+
+def _asks_of_orders(workspace: Workspace) -> bool:
+    """Whether a gate that withholds, or a derived event, asks for anything computed of a person's orders."""
+    asked = [gates.condition_of(gate) for gate in workspace.gates if gate.mode == "enforcing"]
+    asked += [derived.where for derived in workspace.derived.values() if derived.where is not None]
+    return any(asks.path in FACTS for each in asked for asks in asks_of(conditions.compile(each).expression))
 
 
 def _narrowed(route: Route, name: str, names: frozenset[str] | None) -> Route:
