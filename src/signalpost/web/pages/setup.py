@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -209,15 +210,22 @@ def variable_of(destination: str, option: str) -> str:
     return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in f"{destination}_{option}").upper()
 
 
+@lru_cache(4)
+def _named(text: str) -> dict[str, dict[str, str]]:
+    """Destination -> option -> the variable that the file's text names for it."""
+    root = parse(text, {}, Notes(""))
+    if root is None or "destinations" not in root.entries:
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for name, destination in root.entries["destinations"].entries.items():
+        named = {option: starter.variables(value.raw) for option, value in destination.entries.items() if value.kind == "scalar"}
+        found[name] = {option: variables[0] for option, variables in named.items() if variables}
+    return found
+
+
 def _names(visit: Visit, name: str) -> dict[str, str]:
     """Option of a destination -> the variable that the file names for it."""
-    text = visit.console.file_text() or ""
-    root = parse(text, {}, Notes("")) if text else None
-    if root is None or "destinations" not in root.entries or name not in root.entries["destinations"].entries:
-        return {}
-    options = root.entries["destinations"].entries[name].entries
-    named = {option: starter.variables(value.raw) for option, value in options.items() if value.kind == "scalar"}
-    return {option: found[0] for option, found in named.items() if found}
+    return _named(visit.console.file_text() or "").get(name, {})
 
 
 def _variable(visit: Visit, name: str, option: str) -> str:
