@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
 from tests.store.shop import workspace
 from tests.web.conftest import PASSWORD, Running, now_ms, running
 
-from signalpost.accounts import LINK_MS, SESSION_MS, Refused, hashed, matches, wrong_password
+from signalpost.accounts import LINK_MS, SESSION_MS, Refused, User, hashed, matches, wrong_password
 from signalpost.config import Server
 from signalpost.store import accounts, upkeep
 from signalpost.store.database import Connection, Database
 from signalpost.web.door import ATTEMPTS, Attempts, local_path
+
+Answer = TypeVar("Answer")
 
 NEW = "another four plain words"
 
@@ -276,8 +280,8 @@ def test_the_last_admin_stays(database: Database) -> None:
     """Nobody can remove or demote the only admin who has been in; with a second one either may go."""
     now = 1_000_000
 
-    def write(work: object) -> object:
-        return database.submit(work).result(30)  # type: ignore[arg-type]
+    def write(work: Callable[[Connection], Answer]) -> Answer:
+        return database.submit(work).result(30)
 
     def two(connection: Connection) -> tuple[int, int]:
         ada = accounts.add(connection, email="ada@shop.example", name="Ada", role="admin", password="x", now=now)
@@ -285,7 +289,7 @@ def test_the_last_admin_stays(database: Database) -> None:
         accounts.sign_in(connection, ada, "", now)
         return ada.id, eve.id
 
-    ada, eve = write(two)  # type: ignore[misc]
+    ada, eve = write(two)
     for change in (lambda one: accounts.remove(one, ada, now), lambda one: accounts.give_role(one, ada, "viewer")):
         with pytest.raises(Refused, match="only admin"):
             write(change)
@@ -301,7 +305,7 @@ def test_the_last_admin_stays(database: Database) -> None:
         write(lambda one: accounts.remove(one, eve, now))
     write(lambda one: accounts.remove(one, ada, now))
     assert [each.email for each in database.look(accounts.everybody)] == ["eve@shop.example"]
-    assert database.look(lambda one: accounts.signed_in(one, str(cookie), now)) is not None
+    assert database.look(lambda one: accounts.signed_in(one, cookie, now)) is not None
 
 
 def test_who_was_removed_comes_back_with_nothing_of_before(database: Database) -> None:
@@ -329,7 +333,7 @@ def test_the_audit_is_read_by_its_filters(database: Database) -> None:
 
     def fill(connection: Connection) -> None:
         for number in range(30):
-            user = accounts.User(id=1, name="Ada", email="ada@x.example" if number % 2 else "eve@x.example", role="admin")
+            user = User(id=1, name="Ada", email="ada@x.example" if number % 2 else "eve@x.example", role="admin")
             accounts.note(connection, user, "paused" if number % 3 else "resumed", f"Dest_{number % 5}", f"{number}%", number)
 
     database.submit(fill).result(30)

@@ -13,6 +13,7 @@ from tests.alerts.conftest import Webhook
 from tests.store.shop import EMAIL, workspace
 from tests.web.conftest import PASSWORD, Running, now_ms, running
 
+from signalpost.accounts import User
 from signalpost.options import Alerts
 from signalpost.store import accounts
 from signalpost.store.accounts import Noted
@@ -267,7 +268,7 @@ def test_the_audit_by_its_address(console: Running, admin: Browser) -> None:
     day = int(datetime(2026, 6, 1, tzinfo=UTC).timestamp() * 1000)
 
     def fill(connection: Connection) -> None:
-        ada = accounts.User(id=7, name="Ada", email="ada@shop.example", role="operator")
+        ada = User(id=7, name="Ada", email="ada@shop.example", role="operator")
         for number in range(120):
             what = "paused" if number % 2 else "resumed"
             accounts.note(connection, ada, what, "tiktok", f"<i>{number}</i>", day + number * HOUR)
