@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from signalpost.benchmarks import flow, latency, mapping, orders
+from signalpost.benchmarks import flow, latency, mapping, orders, pages
+from signalpost.web.pages import WAYS
+from signalpost.web.routing import ANYONE
 
 
 def figures(result: dict[str, Any], *names: str) -> None:
@@ -40,6 +45,26 @@ async def test_bench_latency_gives_its_figures() -> None:
     result = await latency.run(rate=50, seconds=2)
     assert ("latency", 200) == (result["bench"], result["signals"])
     figures(result, "p50_ms", "p95_ms", "p99_ms", "intake_p50_ms", "intake_p99_ms", "events_per_second")
+
+
+def test_bench_pages_times_every_page(tmp_path: Path) -> None:
+    """Every page answers on a small store, which is kept, and filled in what pages add up: no page is left out or fails."""
+    result = pages.run(rows=4_000, visits=1, keep=tmp_path)
+    assert ("pages", 4_000, {}) == (result["bench"], result["rows"], result["failed"])
+    json.dumps(result)
+    for address, times in result["pages"].items():
+        figures(times, "p50_ms", "p95_ms", "cpu_ms", "first_ms")
+        assert "{" not in address
+    named = [way for way in WAYS if way.twin and way.role != ANYONE and way.path not in pages.NOBODYS]
+    assert len(named) <= len(result["pages"])
+    with closing(sqlite3.connect(tmp_path / "pages-4000.db")) as raw:
+        of_minutes = raw.execute("SELECT sum(signals), sum(value_micros) FROM rollups WHERE destination <> ''").fetchone()
+        of_verdicts = raw.execute("SELECT count(*) FROM ledger WHERE verdict <> 'waiting'").fetchone()
+        assert of_minutes[0] == of_verdicts[0]
+        assert of_minutes[1] > 0
+    again = pages.run(rows=4_000, visits=1, keep=tmp_path)
+    assert again["failed"] == {}
+    assert again["pages"].keys() == result["pages"].keys()
 
 
 def test_the_events_of_a_bench_are_what_it_says() -> None:

@@ -241,7 +241,7 @@ def _parameters(events: int, people: int, slots: Sequence[int], now: int) -> dic
         "together": TOGETHER,
         "every": EVERY_ORDER,
         "requests": max(1, events // 50),
-        "waiting": ((events - WAITING) // TOGETHER + 1) << 16,
+        "waiting": ((events - min(WAITING, events // 10)) // TOGETHER + 1) << 16,
         "buckets": msgspec.json.encode([clocks.bucket(150 << power) for power in range(12)]).decode(),
         "masks": msgspec.json.encode([(bits * 2654435761) % (1 << 18) for bits in range(1, 25)]).decode(),
         "slots": msgspec.json.encode(slots).decode(),
