@@ -211,7 +211,7 @@ const view = new CM.EditorView({
       CM.autocompletion({ override: [completions] }), hover,
       CM.lintGutter(), CM.linter(mistakes, { delay: 400 }),
       CM.keymap.of([...CM.completionKeymap, ...CM.defaultKeymap, ...CM.historyKeymap, ...CM.lintKeymap, CM.indentWithTab]),
-      CM.EditorView.contentAttributes.of({ "aria-label": label.textContent, "aria-describedby": "text-hint" }),
+      CM.EditorView.contentAttributes.of({ "aria-label": label.textContent, "aria-describedby": "text-hint", tabindex: "0" }),
     ],
   }),
 });
