@@ -98,6 +98,8 @@ class Variable(Struct, frozen=True, kw_only=True):
     option: str
     doc: str
     set: bool
+    found: bool
+    """Whether the environment has it; the file may not name it yet."""
     required: bool
 
 
