@@ -19,7 +19,7 @@ import structlog
 from jinja2 import Environment
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -91,7 +91,8 @@ class Console:
             paths = [way.path, "/index.json" if way.path == "/" else f"{way.path}.json"] if way.twin else [way.path]
             routes += [Route(path, self._endpoint(way), methods=[way.method]) for path in reversed(paths)]
         routes.append(Mount("/static", _Static(directory=HERE / "static"), name="static"))
-        return Sealed(Starlette(routes=routes, exception_handlers={HTTPException: self.problem, Exception: self.failure}))
+        troubles = {HTTPException: self.problem, ClientDisconnect: _gone, Exception: self.failure}
+        return Sealed(Starlette(routes=routes, exception_handlers=troubles))
 
     def stop(self) -> None:
         """Let go of everybody who watches, and of plans under way, so that the server can end."""
@@ -243,6 +244,11 @@ class Console:
         """The store or we ourselves failed; the log has the rest."""
         log.error("a page failed", path=masking.text(request.url.path), error=type(error).__name__, exc_info=error)
         return JSONResponse({"error": "This page failed. The server's log says why."}, 500)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Whoever sent a form went away before it was whole: nobody reads this answer."""
+    return Response(status_code=400)
 
 
 def _asked_in(request: Request, way: Way) -> Response:
