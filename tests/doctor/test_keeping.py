@@ -31,8 +31,8 @@ def test_what_is_kept_is_what_was_found(database: Database) -> None:
         found = asyncio.run(keeping.once(database, watched.workspace, now, ask=False))
         assert found == database.look(keeping.kept)
         assert now == found.at
-    evidence = database.look(lambda connection: doctor.gather(connection, watched.workspace, now))
-    assert list(found.checks) == doctor.examine(watched.workspace, evidence)
+        evidence = database.look(partial(doctor.gather, workspace=watched.workspace, now=now))
+        assert list(found.checks) == doctor.examine(watched.workspace, evidence)
 
 
 def test_orders_are_measured_for_each_platform(database: Database) -> None:
