@@ -64,10 +64,11 @@ def plan(
 @contextmanager
 def told(words: str, *, quiet: bool) -> Iterator[Told]:
     """A progress bar on the terminal, as what is told (done, of how much)."""
-    if quiet:
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
         yield lambda _done, _total: None
         return
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=console, transient=True) as progress:
         task = progress.add_task(words, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

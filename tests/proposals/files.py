@@ -162,7 +162,7 @@ def run(flow: Flow, stream: Sequence[tuple[int, Said]]) -> dict[Signal, Became]:
     place = 0
     while place < len(stream):
         at = stream[place][0]
-        flow.write(lambda connection, at=at: _sent(connection, at))
+        flow.write(partial(_sent, now=at))
         while place < len(stream) and stream[place][0] == at:
             source, message = stream[place][1]
             flow.write(partial(batches.append, received=request(source, [message], at), messages=1))

@@ -86,7 +86,7 @@ def test_parts_are_as_the_whole(database: Database, stream: list[Said], later: l
     since = made[cut % len(made)][0]
     parts, whole, apart = (held(database, guarded(), after, since=since, way=way) for way in ("parts", "whole", "apart"))
 
-    def changed(found: Comparison) -> list[object]:
+    def changed(found: Comparison) -> list[str]:
         return sorted(repr(each) for each in found.cells if (each.before, each.value_before) != (each.after, each.value_after))
 
     assert whole.examples_of == apart.examples_of == parts.examples_of
@@ -111,7 +111,9 @@ def test_sizes_are_those_that_applying_the_file_brings(
     flow.follow(after, upto)
     flow.fill(upto)
     flow.pass_time(upto)
-    members = dict(flow.rows("SELECT s.name, count(*) FROM members m JOIN segments s ON s.slot = m.segment GROUP BY s.name"))
+    members: dict[str, int] = dict(
+        flow.rows("SELECT s.name, count(*) FROM members m JOIN segments s ON s.slot = m.segment GROUP BY s.name")
+    )
     assert {each.name: each.after for each in found.segments if each.after} == {
         name: many for name, many in members.items() if not name.startswith("journey:")
     }

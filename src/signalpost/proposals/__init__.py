@@ -11,6 +11,7 @@ sizes        segments and audiences under both
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from signalpost.config import Workspace
 from signalpost.plan import Plan
@@ -27,6 +28,9 @@ from signalpost.store import rollouts
 from signalpost.store.database import Connection, Database
 
 __all__ = ["Cell", "Comparison", "Difference", "Example", "Progress", "Size", "compare", "held_against"]
+
+REQUESTS = 2_000
+"""Requests whose outcomes are read at once."""
 
 LISTED = 6
 """Names that a sentence has."""
@@ -167,11 +171,14 @@ def _as_it_was(connection: Connection, lanes: list[Lane], plans: tuple[Plan, Pla
     kept = [route.name for route in plans[0].routes if replayed.get(route.name, frozenset()) is not None]
     if len(lanes) > 1 or not kept:
         return
-    rows = connection.rows("outcomes", told.first << PLACES, 1 << 62, told.since, told.until, kept)
-    for destination, event, reason, _, currency, value, many in rows:
-        if event not in (replayed.get(destination) or ()):
-            for side in (sides.BEFORE, sides.AFTER):
-                weighed.count((event, destination, reason, currency, value or ""), side, int(many))
+    last = int(connection.rows("replayed_last", told.since, told.until)[0][0])
+    for position in range(told.first, last + 1, REQUESTS):
+        begins, ends = position << PLACES, (position + REQUESTS) << PLACES
+        rows = connection.rows("outcomes", begins, ends, told.since, told.until, kept)
+        for (destination, event, reason, currency, value), many in Counter(rows).items():
+            if event not in (replayed.get(destination) or ()):
+                for side in (sides.BEFORE, sides.AFTER):
+                    weighed.count((event, destination, reason, currency, value), side, many)
 
 
 def _way(lanes: list[Lane], unlike: list[str]) -> str:

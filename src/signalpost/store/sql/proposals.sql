@@ -22,12 +22,14 @@ SELECT key, order_id, person, event, time, sent, record, purchased FROM orders W
 -- name: orders_begun (named for the first time since an event)
 SELECT key FROM orders WHERE event >= ?
 
--- name: outcomes (what became of the signals of a time, by the exact value)
-SELECT l.destination, e.name, CASE WHEN l.verdict = 'withheld' THEN coalesce(l.reason, '') ELSE '' END AS reason,
-       CASE WHEN l.verdict = 'withheld' THEN 'withheld' ELSE 'sent' END AS became, coalesce(l.currency, ''), l.value, count(*)
-FROM events e JOIN ledger l ON l.event = e.id
-WHERE e.id >= ? AND e.id < ? AND e.received_at >= ? AND e.received_at < ? AND l.destination {in_texts}
-GROUP BY 1, 2, 3, 4, 5, 6
+-- name: replayed_last (the last request received in a time)
+SELECT max(position) FROM journal WHERE received_at >= ? AND received_at < ?
+
+-- name: outcomes (what became of the signals of these events; no reason: it went out, or is going out)
+SELECT l.destination, e.name, CASE WHEN l.verdict = 'withheld' THEN coalesce(l.reason, '') ELSE '' END,
+       coalesce(l.currency, ''), coalesce(l.value, '')
+FROM ledger l JOIN events e ON e.id = l.event
+WHERE l.event >= ? AND l.event < ? AND e.received_at >= ? AND e.received_at < ? AND l.destination {in_texts}
 
 -- name: members_by_segment
 SELECT s.name, count(*) FROM members m JOIN segments s ON s.slot = m.segment GROUP BY s.name
