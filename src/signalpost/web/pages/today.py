@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from signalpost.config import Workspace
@@ -277,7 +278,8 @@ def tiles(
     made.append(_counted("Repeats not sent", here.repeats, before.repeats, day, "/quality/duplicates", plain=True))
     if suppressed:
         people, earlier_people = max(suppressed.values()), max(suppressed_before.values(), default=0)
-        made.append(_counted("Buyers kept from ads now", people, earlier_people, day, "/segments", plain=True))
+        tile = _counted("Buyers kept from ads now", people, earlier_people, day, "/segments", plain=True)
+        made.append(tile if suppressed_before else replace(tile, was=f"not yet counted {day}"))
     return made
 
 

@@ -115,17 +115,18 @@ function lanes(facts) {
 }
 
 const KINDS = { lines: timed, bars: timed, lying, flow, graph, lanes };
-function draw(figure) {
+function draw(figure, still) {
   const facts = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
   const canvas = figure.querySelector(".canvas"), chart = echarts.getInstanceByDom(canvas) ?? echarts.init(canvas);
-  chart.setOption({ animation: !calm(), animationDuration: 300, ...KINDS[facts.kind](facts) }, true);
+  chart.setOption({ animation: !still && !calm(), animationDuration: 300, ...KINDS[facts.kind](facts) }, true);
   chart.off("click");
   chart.on("click", ({ data, dataIndex }) => {
     const to = data?.link || (facts.link && facts.at && facts.link.replace("{at}", facts.at[dataIndex]));
     if (to) location.assign(to);
   });
 }
-const all = (from = document) => from.querySelectorAll("figure[data-chart]").forEach(draw);
+// Only as the page opens it moves: what is drawn again, for a new size or new figures, stands at once.
+const all = (from = document, still = true) => from.querySelectorAll("figure[data-chart]").forEach((each) => draw(each, still));
 const again = () => { document.querySelectorAll("figure[data-chart] .canvas").forEach((each) => echarts.getInstanceByDom(each)?.dispose()); all(); };
 let waiting;
 addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(again, 150); });
@@ -135,5 +136,5 @@ document.addEventListener("htmx:load", ({ target }) => target !== document.body 
 // A part of the page that is replaced takes its charts with it.
 document.addEventListener("htmx:sseBeforeMessage", ({ target }) => target.querySelectorAll(".canvas").forEach((each) => echarts.getInstanceByDom(each)?.dispose()));
 document.addEventListener("htmx:sseMessage", ({ target }) => all(target));
-all();
+all(document, false);
 })();
