@@ -8,8 +8,8 @@ menu?.addEventListener("click", () => {
   menu.setAttribute("aria-expanded", open);
 });
 
-document.addEventListener("click", ({ target }) => {
-  const opens = target.closest("[data-opens]"), copies = target.closest("[data-copies]"), asks = target.closest("[data-asks]");
+document.addEventListener("click", (event) => {
+  const { target } = event, opens = target.closest("[data-opens]"), copies = target.closest("[data-copies]"), asks = target.closest("[data-asks]");
   if (opens) document.getElementById(opens.dataset.opens)?.showModal();
   if (copies) navigator.clipboard?.writeText(document.getElementById(copies.dataset.copies).textContent.trim());
   if (asks && !confirm(asks.dataset.asks)) event.preventDefault();
