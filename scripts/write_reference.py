@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect as python
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from signalpost.options import (
     Alerts,
     Audience,
     Consent,
+    Console,
     Derived,
     Destination,
     Gate,
@@ -36,6 +38,7 @@ from signalpost.options import (
     Pixel,
     Retention,
     Server,
+    SingleSignOn,
     Source,
     Stage,
     Step,
@@ -74,6 +77,8 @@ SECTIONS: tuple[tuple[str, str, type[Struct]], ...] = (
     ("Consent", "consent.", Consent),
     ("Retention", "retention.", Retention),
     ("Server", "server.", Server),
+    ("The console", "console.", Console),
+    ("Single sign-on", "console.oidc.", SingleSignOn),
 )
 
 LEADS = ("purchase: first", "checkout: second", "cart: third", "the rest: last")
@@ -227,19 +232,17 @@ def command_line_page() -> str:
 def console_page() -> str:
     """Return the page of every address of the console: what stands there, and who may take it."""
     roles = ["| role | |", "|---|---|", *(f"| {role} | {cell(may)} |" for role, may in accounts.ROLES.items())]
-    menu = [
-        f"| `g` `{entry.letter}` | [{entry.title}](#{entry.path.strip('/') or 'today'}) |"
-        for _, entries in GROUPS
-        for entry in entries
-    ]
+    menu = [f"| `g` `{entry.letter}` | [{entry.title}](#{entry.title.lower()}) |" for _, entries in GROUPS for entry in entries]
+    titles = {entry.path.strip("/"): entry.title for _, entries in GROUPS for entry in entries}
     parts = []
     for name, ways in rooms().items():
         rows = ["| address | | who |", "|---|---|---|"]
         for way in ways:
-            address = f"`{way.path}`" if way.method == "GET" else f"POST `{way.path}`"
+            path = re.sub(r":\w+}", "}", way.path)
+            address = f"`{path}`" if way.method == "GET" else f"POST `{path}`"
             data = " Also as data." if way.twin else ""
             rows.append(f"| {address} | {cell(first_sentence(way.answer))}{data} | {way.role} |")
-        parts.append(f"## {name}\n\n" + "\n".join(rows) + "\n")
+        parts.append(f"## {titles.get(name) or raised(name)}\n\n" + "\n".join(rows) + "\n")
     keys = ["| keys | |", "|---|---|", "| `/` | search |", "| `j` `k` `Enter` | next row, previous row, open it |", *menu]
     return _CONSOLE.format(roles="\n".join(roles), keys="\n".join(keys), rooms="\n".join(parts))
 

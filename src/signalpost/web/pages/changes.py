@@ -288,7 +288,7 @@ async def revision(visit: Visit) -> Response:
 
 
 async def download(visit: Visit) -> Response:
-    """`/changes/revisions/{revision}/file`: its text, as a file."""
+    """`/changes/revisions/{revision}/file`: a revision's text, as a file."""
     one, _ = await _revision(visit)
     name = f"signalpost-revision-{one.id}.yaml"
     return Response(one.text, media_type="application/yaml", headers={"content-disposition": f'attachment; filename="{name}"'})
@@ -575,7 +575,7 @@ async def apply(visit: Visit) -> Response:
 
 
 async def discard(visit: Visit) -> Response:
-    """Nobody wants this proposal."""
+    """Drop a proposal: nothing changes."""
     one = await _proposal(visit)
 
     def drop(connection: Connection) -> None:

@@ -238,7 +238,7 @@ def _route(visit: Visit, name: str) -> pipeline.Route:
 
 
 async def listed(visit: Visit) -> Response:
-    """`/destinations`: a card for each."""
+    """`/destinations`: each destination with its state, its day and what it needs."""
     window = visit.window()
 
     def look(connection: Connection) -> list[Card]:
@@ -284,7 +284,7 @@ class Going(Struct, frozen=True, kw_only=True):
 
 
 async def going(visit: Visit) -> Response:
-    """`/destinations/{name}`: figures, what the platform objects to, and the pause."""
+    """`/destinations/{name}`: one destination: its figures, what the platform objects to, and the pause."""
     name, _, _ = _named(visit)
     window, workspace, route = visit.window(), visit.workspace, _route(visit, name)
     step, since = STEPS[window], visit.now - WINDOWS[window]
@@ -352,7 +352,7 @@ def _labelled(at: int, zone: ZoneInfo, *, days: bool) -> str:
 
 
 async def paused(visit: Visit) -> Response:
-    """Let its signals wait."""
+    """Pause: from now on its signals wait."""
     name, chosen, _ = _named(visit)
     note = await _note(visit, "Write why it is paused: whoever finds it so will want to know.")
     if chosen.paused:
@@ -370,7 +370,7 @@ async def paused(visit: Visit) -> Response:
 
 
 async def resumed(visit: Visit) -> Response:
-    """Send again."""
+    """End a pause: what waits goes on its way."""
     name, _, _ = _named(visit)
 
     def work(connection: Connection) -> bool:
@@ -421,7 +421,7 @@ class Again(Struct, frozen=True, kw_only=True):
 
 
 async def again(visit: Visit) -> Response:
-    """`/destinations/{name}/again`: waiting and dead signals."""
+    """`/destinations/{name}/again`: signals that wait, were refused or have no answer, each kind with what to do."""
     name, _, _ = _named(visit)
     verdict, reason = visit.query("verdict", most=20), visit.query("reason", most=100)
     given = visit.query("after", most=20)
@@ -541,7 +541,7 @@ def _worth(found: Iterable[replay.Candidate]) -> dict[str, Decimal]:
 
 
 async def replayed(visit: Visit) -> Response:
-    """Take them up again, a few hundred in each transaction."""
+    """Replay: take refused signals and those without an answer up again, a few hundred in each transaction."""
     name, _, _ = _named(visit)
     chosen = _chosen(await visit.field("event"), await visit.field("verdict"), (await visit.field("reason"))[:100])
     risky = await visit.field("risky") == "yes"
@@ -588,7 +588,7 @@ class Rolling(Struct, frozen=True, kw_only=True):
 
 
 async def rolling(visit: Visit) -> Response:
-    """`/destinations/{name}/rollout`: stages, bounds with their figures, moving by hand."""
+    """`/destinations/{name}/rollout`: the stages of its rollout, each bound with its figure, and moving by hand."""
     name, chosen, _ = _named(visit)
 
     def look(connection: Connection) -> Rolling:
@@ -866,7 +866,7 @@ class Connected(Struct, frozen=True, kw_only=True):
 
 
 async def connected(visit: Visit) -> Response:
-    """`/destinations/{name}/connection`: credentials and the test."""
+    """`/destinations/{name}/connection`: the account's credentials, what the platform said of them, and the send-test."""
     name, chosen, platform = _named(visit)
     variables = _named_by(visit, name)
 
@@ -970,7 +970,7 @@ class Requests(Struct, frozen=True, kw_only=True):
 
 
 async def requested(visit: Visit) -> Response:
-    """`/destinations/{name}/requests`: what was asked of the platform, and when it rested."""
+    """`/destinations/{name}/requests`: the latest requests to the platform with their ends, and when it rested."""
     name, _, _ = _named(visit)
     given = visit.query("after", most=20)
     before = int(given) if given.isdecimal() and int(given) < destinations.FOREVER else destinations.FOREVER

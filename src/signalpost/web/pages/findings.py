@@ -77,7 +77,7 @@ def _chosen(found: Iterable[Kept], severity: str, kind: str, destination: str) -
 
 
 async def listed(visit: Visit) -> Response:
-    """`/findings`: those open now, or (`state=closed`) those that ended within the window."""
+    """`/findings`: findings that are open now, or (`state=closed`) that ended within the window."""
     state = "closed" if visit.query("state") == "closed" else "open"
     severity, kind, destination = (visit.query(name, most=100) for name in ("severity", "kind", "destination"))
     window = visit.window() if visit.query("window") else "30d"

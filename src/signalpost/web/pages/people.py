@@ -96,7 +96,7 @@ async def _told(visit: Visit) -> Told | int:
 
 
 async def told(visit: Visit) -> Response:
-    """`/people/{person}`: who they are and why, what happened to them, where they are held."""
+    """`/people/{person}`: one person: who they are and why, what happened to them, where they are held."""
     found = await _told(visit)
     if isinstance(found, int):
         return RedirectResponse(f"/people/{found}{'.json' if visit.json else ''}", 303)

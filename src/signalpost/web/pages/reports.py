@@ -259,7 +259,7 @@ class Exports(Struct, frozen=True, kw_only=True):
 
 
 async def tables(visit: Visit) -> Response:
-    """`/reports/exports`: what can be taken along, and of which days."""
+    """`/reports/exports`: which tables can be taken along, and of which days."""
     begins = await visit.read(exports.begins)
     today = datetime.fromtimestamp(visit.now / 1000, visit.console.zone).date()
     facts = Exports(

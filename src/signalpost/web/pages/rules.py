@@ -152,7 +152,7 @@ class Previewed(Struct, frozen=True, kw_only=True):
 
 
 async def new(visit: Visit) -> Response:
-    """`/segments/new`: the editor, empty or begun by a use case."""
+    """`/segments/new`: the editor of rules, empty or begun by a use case."""
     chosen = visit.query("template", most=20)
     template = TEMPLATES.get(chosen, TEMPLATES["cart"])
     names = set(catalog.segment_names(visit.workspace))
@@ -170,7 +170,7 @@ def _buyers(workspace: Workspace) -> list[str]:
 
 
 async def edit(visit: Visit) -> Response:
-    """`/segments/{name}/edit`: the editor, with a segment of the file."""
+    """`/segments/{name}/edit`: the editor of rules, with a segment of the file."""
     name = str(visit.request.path_params["name"])
     if name not in visit.workspace.segments:
         raise HTTPException(404, "The workspace file has no segment of this name that is written as a rule.")

@@ -165,7 +165,7 @@ async def _done(visit: Visit, work: Callable[[Connection], Done], back: str) -> 
 
 
 async def you(visit: Visit) -> Response:
-    """`/settings`: one's own account."""
+    """`/settings`: one's own account: name, password, where one is signed in."""
     return await _you(visit)
 
 
@@ -281,7 +281,7 @@ async def everywhere(visit: Visit) -> Response:
 
 
 async def users(visit: Visit) -> Response:
-    """`/settings/users`: who may come in, as what."""
+    """`/settings/users`: who may come in, and as what."""
     return await _users(visit)
 
 

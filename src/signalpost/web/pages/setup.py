@@ -390,7 +390,7 @@ def _proof(case: UseCase, known: Known, workspace: Workspace) -> tuple[bool, str
 
 
 async def start(visit: Visit) -> Response:
-    """`/setup`: what can be done, and how far each is."""
+    """`/setup`: the use cases, and how far each is."""
     known = await _known(visit)
     workspace = visit.workspace
     cases = []
@@ -536,7 +536,7 @@ def _type_of(workspace: Workspace, name: str) -> str:
 
 
 async def case_shown(visit: Visit) -> Response:
-    """`/setup/{case}`: what it needs and what is there."""
+    """`/setup/{case}`: one use case: what it needs, what of it is there, and how to mend the rest."""
     case = _case(visit)
     facts = await _shown(visit, case, usecases.defaults(case), [], [])
     return visit.page("setup_case.html", facts, case=facts, titles={name: CATALOG[name].title for name in PLATFORMS})
@@ -682,14 +682,14 @@ class Measured(Struct, frozen=True, kw_only=True):
 
 
 async def measurement(visit: Visit) -> Response:
-    """`/setup/measurement`: the plan, to be written."""
+    """`/setup/measurement`: the measurement plan, to be written."""
     plan = visit.workspace.measurement
     facts = Measured(primary=plan.primary or "", success=plan.success or "", checked=plan.checked or "")
     return visit.page("setup_measurement.html", facts, plan=facts)
 
 
 async def measurement_proposed(visit: Visit) -> Response:
-    """The plan, proposed as a change of the file."""
+    """The measurement plan, proposed as a change of the file."""
     form = {name: (await visit.field(name)).strip()[:500] for name in ("primary", "success", "checked")}
     if not all(form.values()):
         raise HTTPException(422, "Write all three: the source of truth, what success is, and how it is checked.")

@@ -184,7 +184,7 @@ class Replayable(Struct, frozen=True, kw_only=True):
 
 
 async def told(visit: Visit) -> Response:
-    """`/signals/{event}`: why this was, or was not, sent."""
+    """`/signals/{event}`: one event's story, from the request to each platform's answer: why it was, or was not, sent."""
     number = visit.number("event")
 
     def look(connection: Connection) -> tuple[story.Story | None, list[Any], list[Replayable]]:

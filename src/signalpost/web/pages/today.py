@@ -372,7 +372,7 @@ def _time(name: str, here: today.Time | None, before: today.Time | None, day: st
 
 
 async def show(visit: Visit) -> Response:
-    """`/`."""
+    """`/`: where money leaks, the day's figures beside a week ago, the flow as a picture, what is open, the newest signals."""
     console, window = visit.console, visit.window()
     top, rest = await visit.read(
         lambda connection: (
@@ -414,7 +414,7 @@ async def show(visit: Visit) -> Response:
 
 
 async def live(visit: Visit) -> Response:
-    """`/live`: server-sent events, the page's parts again whenever they change."""
+    """`/live`: server-sent events, the parts of Today again whenever they change."""
     console, window = visit.console, visit.window()
     if console.watchers.watching >= MOST_WATCHERS:
         return JSONResponse({"error": "Too many people are watching."}, 503, headers={"retry-after": "30"})
