@@ -215,7 +215,9 @@ def _with_database(workspace: config.Workspace, work: Callable[[Database], Found
 def bench(
     which: Annotated[
         list[str] | None,
-        typer.Argument(help="map, flow, latency (all three without it); timers, people, rescan, audiences, pages, plan.", metavar="[NAME]..."),
+        typer.Argument(
+            help="map, flow, latency (all three without it); timers, people, rescan, audiences, pages, plan.", metavar="[NAME]..."
+        ),
     ] = None,
     events: Annotated[
         int | None, typer.Option(min=1_000, help="How many events, signals or people, instead of the usual.")
@@ -276,7 +278,8 @@ def _print_figures(result: dict[str, Any]) -> None:
             continue
         if name == "pages":
             for page, times in value.items():
-                table.add_row(page, "p50 {p50_ms:,} ms, p95 {p95_ms:,} ms, {cpu_ms:,} ms of processor, at first {first_ms:,} ms".format(**times))
+                words = "p50 {p50_ms:,} ms, p95 {p95_ms:,} ms, {cpu_ms:,} ms of processor, at first {first_ms:,} ms"
+                table.add_row(page, words.format(**times))
         elif isinstance(value, dict):
             for part, each in value.items():
                 table.add_row(f"{name.replace('_', ' ')}: {part}", f"{each:,}")

@@ -273,7 +273,7 @@ class Dispatcher:
         breaker = self.breaker
         while True:
             try:
-                await self.database.write(lambda connection: outbox.settle(connection, sent, fates, breaker))
+                await self.database.write(partial(outbox.settle, sent=sent, fates=fates, breaker=breaker))
             except StoreError as error:
                 # The platform's answer must not be forgotten because the disk is full: keep it in hand and try again.
                 log.error("verdicts not yet written", destination=self.route.name, error=str(error))
@@ -345,7 +345,8 @@ class Worker:
         await self._look_at_pauses()
         self.backlog = await self.database.read(_backlog)
         self._pipeline = asyncio.create_task(self._processing.run())
-        loops = (*(dispatcher.run() for dispatcher in self.dispatchers), self._prune(), self._recount(), self._obey(), self._sum_up())
+        own = (self._prune(), self._recount(), self._obey(), self._sum_up())
+        loops = (*(dispatcher.run() for dispatcher in self.dispatchers), *own)
         self._tasks = [self._pipeline, *(asyncio.create_task(loop) for loop in loops)]
 
     async def stop(self, seconds: float = 10.0) -> None:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from tests.conftest import new_postgres_database
 from tests.crash.server import Server as Process
+from tests.store.shop import asked
 
 from signalpost import config, revising
 from signalpost.destinations import CATALOG
@@ -122,7 +123,7 @@ def verdicts(database: Database) -> dict[str, tuple[str, str | None]]:
         "SELECT e.message_key, l.verdict, l.reason FROM events e JOIN ledger l ON l.event = e.id "
         "WHERE e.message_key LIKE 'web:m-%' AND e.name = 'Order Completed'"
     )
-    return {row[0].removeprefix("web:"): (row[1], row[2]) for row in database.look(lambda one: one.raw.execute(query).fetchall())}
+    return {row[0].removeprefix("web:"): (row[1], row[2]) for row in asked(database, query)}
 
 
 async def test_a_change_comes_into_force_and_is_rolled_back(place: Process) -> None:
@@ -198,10 +199,7 @@ async def test_nothing_acknowledged_is_lost_while_changes_come_into_force(place:
         found = verdicts(database)
         assert {verdict for verdict, _ in found.values()} <= {"accepted", "withheld"}
         sent = [name for name, (verdict, _) in found.items() if verdict == "accepted"]
-        assert (
-            len(sent)
-            == database.look(lambda one: one.raw.execute("SELECT count(*) FROM ledger WHERE verdict = 'accepted'").fetchone())[0]
-        )
+        assert [(len(sent),)] == asked(database, "SELECT count(*) FROM ledger WHERE verdict = 'accepted'")
 
 
 @pytest.mark.parametrize(
@@ -254,17 +252,17 @@ async def test_a_file_that_cannot_be_written_leaves_the_old_in_force(place: Proc
 
 async def test_a_flow_that_cannot_begin_leaves_the_old_in_force(place: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old one begins again, goes on with what came meanwhile, and the proposal says why."""
-    from signalpost import applying
+    from signalpost.watch import Watch
 
     old = place.file.read_text()
-    begin = applying.Watch.__init__
+    begin = Watch.__init__
 
     def failing(self: Any, database: Database, workspace: config.Workspace, **more: Any) -> None:
         if workspace.gates:
             raise RuntimeError("no watch today")
         begin(self, database, workspace, **more)
 
-    monkeypatch.setattr(applying.Watch, "__init__", failing)
+    monkeypatch.setattr(Watch, "__init__", failing)
     async with served(place) as now_serving, httpx.AsyncClient(trust_env=False) as http:
         found = await wanted(now_serving.database, old + GATE, old)
         assert "no watch today" in found.sentence

@@ -12,6 +12,7 @@ from signalpost import serve
 from signalpost.config import Server, Source, Workspace
 from signalpost.errors import SignalpostError
 
+
 def test_one_process_holds_an_embedded_database(tmp_path: Path) -> None:
     """While one holds it another is refused with a sentence; afterwards it is free."""
     address = str(tmp_path / "signalpost.db")

@@ -157,3 +157,12 @@ class Shop:
 
         self.write(work)
         return len(leased)
+
+
+def asked(database: Database, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a test's own query."""
+
+    def work(connection: Any) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in connection.raw.execute(query).fetchall()]
+
+    return database.look(work)

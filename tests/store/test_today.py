@@ -122,7 +122,7 @@ def test_the_money_of_every_order_is_somewhere(shop: Shop) -> None:
     shop.process(NOW)
     tiktok, pinterest = sorted(ledgers(shop, NOW - MINUTE), key=lambda each: each.destination, reverse=True)
     price = Decimal("49.9")
-    assert (tiktok.known, tiktok.accepted, tiktok.waiting, tiktok.lost) == (8 * price, 6 * price, tiktok.waiting, 0)
+    assert (tiktok.known, tiktok.accepted, tiktok.waiting, tiktok.lost) == (8 * price, 6 * price, tiktok.waiting, Decimal(0))
     for each in (tiktok, pinterest):
         assert each.purchases == 8
         assert each.known == each.accepted + each.waiting + each.meant + each.lost

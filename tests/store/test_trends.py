@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -11,7 +12,7 @@ from tests.store.test_quality import written
 
 from signalpost import coverage
 from signalpost.store import trends
-from signalpost.store.database import Database
+from signalpost.store.database import Connection, Database
 
 HOUR = 3_600_000
 NOW = 1_700_006_400_000
@@ -41,12 +42,13 @@ STEP = st.one_of(
 @given(steps=st.lists(STEP, max_size=12), step=st.sampled_from([HOUR, 6 * HOUR, 24 * HOUR]))
 def test_condensing_changes_no_reading(database: Database, steps: list[tuple[str, Any]], step: int) -> None:
     """However writing and condensing take turns, each step of each window has the signals, keys and times that were written."""
-    database.submit(lambda one: [one.script(f"DELETE FROM {table}") for table in TABLES]).result()
+    for table in TABLES:
+        database.submit(partial(_emptied, table)).result()
     keys: Counter[tuple[int, str, str, int | None]] = Counter()
     times: Counter[tuple[int, str, str, int]] = Counter()
     for what, given_ in steps:
         if what == "condense":
-            database.submit(lambda one, hours=given_: trends.condense(one, NOW - hours * HOUR, most=9)).result()
+            database.submit(partial(trends.condense, now=NOW - given_ * HOUR, most=9)).result()
             continue
         written(database, what, given_)
         for row in given_:
@@ -71,6 +73,10 @@ def test_condensing_changes_no_reading(database: Database, steps: list[tuple[str
     assert {
         (at, *cell, bucket): many for at, cells in clocks.items() for cell, of in cells.items() for bucket, many in of.items()
     } == times
+
+
+def _emptied(table: str, connection: Connection) -> None:
+    connection.script(f"DELETE FROM {table}")
 
 
 TABLES = ("coverage", "coverage_hours", "clocks", "clock_hours")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from tests.store.shop import Shop, order, workspace
 
 from signalpost import amend, config, usecases
@@ -94,7 +95,7 @@ def test_a_destination_with_its_own_map_gets_the_derived_event() -> None:
     """Where a destination lists its events, the derived one is added to them; nothing that is there changes."""
     one = USE_CASES["second-purchase"]
     tiktok = Destination(type="tiktok", events={"Order Completed": "CompletePayment"})
-    changes = usecases.changes(one, {}, ["tiktok"], Workspace(**{**_facts(), "destinations": {"tiktok": tiktok}}))
+    changes = usecases.changes(one, {}, ["tiktok"], replace(bare(), destinations={"tiktok": tiktok}))
     assert [(list(each.path), each.value) for each in changes][1:] == [
         (["destinations", "tiktok", "events", "Second Purchase"], "SecondPurchase")
     ]

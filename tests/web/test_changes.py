@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.store.shop import Shop, order
+from tests.store.shop import Shop, asked, order
 from tests.web.conftest import Running, now_ms, served
 
 from signalpost import config
@@ -102,8 +102,7 @@ def planned(client: httpx.Client, path: str) -> dict[str, Any]:
 
 def audit(place: Running) -> list[tuple[Any, ...]]:
     """What was done by hand: (who, what, subject)."""
-    found = place.shop.database.look(lambda one: one.raw.execute("SELECT who, what, subject FROM audit ORDER BY id").fetchall())
-    return [tuple(row) for row in found]
+    return asked(place.shop.database, "SELECT who, what, subject FROM audit ORDER BY id")
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------------

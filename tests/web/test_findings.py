@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from tests.store.shop import RAW
+from tests.store.shop import RAW, asked
 from tests.web.conftest import Running, now_ms
 
 from signalpost.findings import Finding
@@ -110,7 +110,7 @@ def test_an_empty_list_says_what_will_stand_there(console: Running) -> None:
 
 
 def test_a_note_is_kept_and_audited(console: Running) -> None:
-    """An operator writes who looks after a finding; it stands below it and in the audit. Viewers cannot, nor a form without token."""
+    """An operator's note on a finding stands below it and in the audit. Viewers cannot write one, nor a form without token."""
     open_both(console)
     with console.client(signed_in=True, role="operator") as client:
         page = client.get("/findings").text
@@ -129,10 +129,8 @@ def test_a_note_is_kept_and_audited(console: Running) -> None:
         page = client.get("/findings").text
         assert "/note" not in page
         assert client.post(path, data={"note": "x"}).status_code == 403
-    rows = console.shop.database.look(
-        lambda connection: connection.raw.execute("SELECT who, what, subject FROM audit").fetchall()
-    )  # type: ignore[attr-defined]
-    assert ("operator@shop.example", "finding_noted", f"finding {number[1]}") in [tuple(row) for row in rows]
+    rows = asked(console.shop.database, "SELECT who, what, subject FROM audit")
+    assert ("operator@shop.example", "finding_noted", f"finding {number[1]}") in rows
 
 
 def test_a_finding_is_about_a_destination_as_a_whole_word() -> None:

@@ -109,8 +109,8 @@ def test_set_up_begins_with_what_one_wants_to_do(shop: Running) -> None:
         assert "curl" in page
         assert "web-key-of-the-shop" not in page
         assert "Propose it" not in page
-        for case in usecases.USE_CASES:
-            assert client.get(f"/setup/{case}").status_code == 200
+        for name in usecases.USE_CASES:
+            assert client.get(f"/setup/{name}").status_code == 200
         assert client.get("/setup/nothing-like-it").status_code == 404
 
 
