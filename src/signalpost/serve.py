@@ -179,7 +179,7 @@ def in_the_open(server: Server) -> bool:
 
 async def _way_in(database: Database, url: str) -> str:
     def first(connection: Connection) -> str:
-        return "" if accounts.anybody(connection) else accounts.link(connection, "first", 0, now_ms())
+        return "" if accounts.administered(connection) else accounts.link(connection, "first", 0, now_ms())
 
     secret = await database.write(first)
     return f"{url}/enter/{secret}" if secret else f"{url}/"

@@ -351,3 +351,10 @@ def test_the_audit_is_read_by_its_filters(database: Database) -> None:
     who, what = database.look(accounts.audit_words)
     assert {"ada@x.example", "eve@x.example"} <= set(who)
     assert {"paused", "resumed"} <= set(what)
+
+
+def test_there_is_an_admin_only_once_one_may_come_in(console: Running) -> None:
+    """Viewers and operators do not make a workspace administered."""
+    for role, expected in (("viewer", False), ("operator", False), ("admin", True)):
+        console.enter(role)
+        assert console.shop.database.look(accounts.administered) is expected

@@ -246,9 +246,9 @@ def test_a_segment_is_built_previewed_and_synced(story: Story, page: Page) -> No
 
 
 def held(story: Story) -> int:
-    """How many e-mail addresses TikTok's audiences hold."""
+    """How many people TikTok found in its audiences."""
     told = story.platforms.http.get("/audiences", params={"platform": "tiktok"}).json()
-    return sum(each["identifiers"].get("email", 0) for each in told["tiktok"]["audiences"])
+    return sum(each["matched"] for each in told["tiktok"]["audiences"])
 
 
 def test_a_broken_mapping_is_seen_in_the_plan_and_discarded(story: Story, page: Page) -> None:

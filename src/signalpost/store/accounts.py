@@ -66,9 +66,9 @@ def _user(row: Row) -> User:
     return User(id=row[0], name=row[1], email=row[2], role=row[3])
 
 
-def anybody(connection: Connection) -> bool:
-    """Whether there is any user yet."""
-    return bool(connection.rows("users_any"))
+def administered(connection: Connection) -> bool:
+    """Whether there is an admin yet."""
+    return bool(connection.rows("users_admins"))
 
 
 def add(connection: Connection, *, email: str, name: str, role: str, password: str, now: int) -> User:

@@ -1,7 +1,7 @@
 -- Users, sessions, links, API keys and the audit.
 
--- name: users_any
-SELECT 1 FROM users WHERE removed_at IS NULL LIMIT 1
+-- name: users_admins
+SELECT 1 FROM users WHERE removed_at IS NULL AND role = 'admin' LIMIT 1
 
 -- name: user_add (somebody who was removed comes back with nothing of before)
 INSERT INTO users (email, name, role, password, made_at) VALUES (?, ?, ?, ?, ?)
