@@ -68,7 +68,7 @@ def _user(row: Row) -> User:
 
 def administered(connection: Connection) -> bool:
     """Whether there is an admin yet."""
-    return bool(connection.rows("users_admins"))
+    return bool(connection.rows("users_admin_any"))
 
 
 def add(connection: Connection, *, email: str, name: str, role: str, password: str, now: int) -> User:

@@ -1,6 +1,6 @@
 -- Users, sessions, links, API keys and the audit.
 
--- name: users_admins
+-- name: users_admin_any
 SELECT 1 FROM users WHERE removed_at IS NULL AND role = 'admin' LIMIT 1
 
 -- name: user_add (somebody who was removed comes back with nothing of before)
