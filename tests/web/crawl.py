@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import unescape
+from threading import Thread
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import httpx
@@ -32,13 +34,15 @@ def demo(*options: str) -> Iterator[str]:
             for line in process.stdout:
                 said.append(line)
                 if found := CONSOLE.search(line):
+                    # What it says from here on is read too: with a full pipe it would stand still.
+                    Thread(target=deque, args=(process.stdout, 0), daemon=True).start()
                     yield found.group(1)
                     break
             else:
                 raise AssertionError("the demo did not start: " + "".join(said))
         finally:
             process.terminate()
-            process.communicate(timeout=60)
+            process.wait(60)
 
 
 def found(enter: str) -> dict[str, str]:
