@@ -40,7 +40,7 @@ function timed(facts) {
     yAxis: { ...axis(), type: "value", axisLine: { show: false }, max: facts.most ?? undefined, axisLabel: { ...text(), formatter: (value) => say(value, facts.unit, true) } },
     series: facts.series.map((each, place) => ({
       name: each.name, type: facts.kind === "bars" ? "bar" : "line", data: each.values, stack: facts.stacked ? "all" : undefined,
-      showSymbol: each.values.length < 80, symbolSize: (value, { dataIndex: at }) => (each.values[at - 1] == null && each.values[at + 1] == null ? 6 : 0), barMaxWidth: 34, itemStyle: { color: colour(each.colour) },
+      showSymbol: each.values.length < 80, showAllSymbol: true, symbolSize: (value, { dataIndex: at }) => (each.values[at - 1] == null && each.values[at + 1] == null ? 6 : 0), barMaxWidth: 34, itemStyle: { color: colour(each.colour) },
       areaStyle: facts.stacked && facts.kind !== "bars" ? { opacity: 0.35 } : undefined,
       lineStyle: { color: colour(each.colour), width: 2, type: each.dashed ? "dashed" : "solid" },
       markLine: place || !facts.markers?.length ? undefined : {
@@ -61,12 +61,14 @@ const lying = (facts) => ({
   series: facts.series.map((each) => ({ name: each.name, type: "bar", stack: facts.stacked ? "all" : undefined, data: each.values, barMaxWidth: 22, itemStyle: { color: colour(each.colour) } })),
 });
 
-const flow = (facts) => ({
+// A label ends where the next column of nodes begins.
+const between = (facts, width, right) => Math.min(right - 6, Math.round((width - right - 4) / Math.max(1, ...facts.nodes.map((each) => each.depth ?? 0)) - 20));
+const flow = (facts, width) => ({
   tooltip: { ...tip(), formatter: ({ dataType, data }) => (dataType === "edge" ? data.tip : `${data.label0}${data.title ? `\n${data.title}` : ""}`) },
   series: [{
     type: "sankey", left: 4, right: phone() ? 84 : 150, top: 10, bottom: 10, nodeGap: phone() ? 8 : 12, nodeWidth: phone() ? 8 : 12, draggable: false,
     layoutIterations: 64, emphasis: { focus: "adjacency" }, lineStyle: { color: "source", opacity: 0.28, curveness: 0.5 },
-    label: { ...text(), color: token("ink"), formatter: ({ data }) => data.label0, overflow: "truncate", width: phone() ? 78 : 146 },
+    label: { ...text(), color: token("ink"), formatter: ({ data }) => data.label0, overflow: "truncate", width: between(facts, width, phone() ? 84 : 150) },
     data: facts.nodes.map((each) => ({ name: each.id, label0: each.label, title: each.title, depth: each.depth, link: each.link, itemStyle: { color: colour(each.colour ?? "a"), borderWidth: 0 } })),
     links: facts.edges.map((each) => ({
       source: each.source, target: each.target, value: each.value ?? 1, link: each.link,
@@ -102,10 +104,12 @@ function lanes(facts) {
       renderItem: (_, api) => {
         const span = facts.spans[api.value(3)], [from, y] = api.coord([api.value(1), api.value(0)]), [to] = api.coord([api.value(2), api.value(0)]);
         const high = Math.min(24, api.size([0, 1])[1] * 0.6), point = span.start === span.end;
+        const next = Math.min(...facts.spans.filter((each) => point && each.lane === span.lane && each.start > span.start).map((each) => each.start));
+        const room = point ? Math.min(160, Number.isFinite(next) ? api.coord([next, api.value(0)])[0] - from - 22 : 160) : to - from - 10;
         const shape = point ? { type: "circle", shape: { cx: from, cy: y, r: 7 } } : { type: "rect", shape: { x: from, y: y - high / 2, width: Math.max(3, to - from), height: high, r: 4 } };
         return { type: "group", children: [
           { ...shape, style: { fill: colour(span.colour ?? "a"), opacity: span.dashed ? 0.45 : 0.9 } },
-          { type: "text", style: { text: span.label, x: point ? from + 11 : from + 6, y, verticalAlign: "middle", fontSize: 12, fill: point ? token("ink") : token("paper"), overflow: "truncate", width: point ? 160 : Math.max(0, to - from - 10) } },
+          { type: "text", style: { text: room < 16 ? "" : span.label, x: point ? from + 11 : from + 6, y, verticalAlign: "middle", fontSize: 12, fill: point ? token("ink") : token("paper"), overflow: "truncate", width: room } },
         ] };
       },
       encode: { x: [1, 2], y: 0 },
@@ -118,7 +122,7 @@ const KINDS = { lines: timed, bars: timed, lying, flow, graph, lanes };
 function draw(figure, still) {
   const facts = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
   const canvas = figure.querySelector(".canvas"), chart = echarts.getInstanceByDom(canvas) ?? echarts.init(canvas);
-  chart.setOption({ animation: !still && !calm(), animationDuration: 300, ...KINDS[facts.kind](facts) }, true);
+  chart.setOption({ animation: !still && !calm(), animationDuration: 300, ...KINDS[facts.kind](facts, canvas.clientWidth) }, true);
   chart.off("click");
   chart.on("click", ({ data, dataIndex }) => {
     const to = data?.link || (facts.link && facts.at && facts.link.replace("{at}", facts.at[dataIndex]));
