@@ -243,7 +243,14 @@ def console_page() -> str:
             data = " Also as data." if way.twin else ""
             rows.append(f"| {address} | {cell(first_sentence(way.answer))}{data} | {way.role} |")
         parts.append(f"## {titles.get(name) or raised(name)}\n\n" + "\n".join(rows) + "\n")
-    keys = ["| keys | |", "|---|---|", "| `/` | search |", "| `j` `k` `Enter` | next row, previous row, open it |", *menu]
+    keys = [
+        "| keys | |",
+        "|---|---|",
+        "| `/` | search |",
+        "| `j` `k` `Enter` | next row, previous row, open it |",
+        "| `?` | this list |",
+        *menu,
+    ]
     return _CONSOLE.format(roles="\n".join(roles), keys="\n".join(keys), rooms="\n".join(parts))
 
 
