@@ -280,12 +280,15 @@ def commands(group: Any, above: str = "") -> list[tuple[str, Any]]:
 
 def given(one: Any) -> str:
     """Return how an argument or option is written."""
-    return str(one.metavar or one.name.upper()) if one.param_type_name == "argument" else ", ".join(one.opts)
+    return (
+        str(one.metavar or one.name.upper()) if one.param_type_name == "argument" else ", ".join([*one.opts, *one.secondary_opts])
+    )
 
 
 def option_row(one: Any) -> str:
     """Return one argument or option as a table row."""
-    usual = "" if one.default in (None, ()) or getattr(one, "is_flag", False) else f"`{one.default}`"
+    flag = getattr(one, "is_flag", False)
+    usual = "" if one.default in (None, (), "") or (flag and not one.default) else f"`{one.opts[0] if flag else one.default}`"
     return f"| `{cell(given(one))}` | {cell(one.help or '')} | {'**required**' if one.required else usual} |"
 
 
