@@ -149,6 +149,18 @@ def test_what_is_not_there_is_a_sentence(console: Running, path: str) -> None:
         assert data.json()["error"].startswith("There is no such")
 
 
+def test_a_page_that_fails_is_a_page(console: Running) -> None:
+    """When the store fails, a page says so as a page that asks it nothing more, and data as data."""
+    with console.client(signed_in=True) as client:
+        console.shop.database.submit(lambda connection: connection.script("DROP TABLE sessions")).result()
+        for path in ("/", "/signals?verdict=refused"):
+            failed = client.get(path)
+            assert (failed.status_code, failed.headers["content-type"]) == (500, "text/html; charset=utf-8")
+            assert "<h1>This page failed." in failed.text
+            data = client.get(twin(path))
+            assert (data.status_code, data.json()) == (500, {"error": "This page failed. The server's log says why."})
+
+
 def test_intake_is_not_behind_the_console(console: Running) -> None:
     """Every address of the intake goes to it; the console's own never do."""
     for endpoint in intake.ENDPOINTS:

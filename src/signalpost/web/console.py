@@ -235,15 +235,26 @@ class Console:
             return JSONResponse({"error": sentence}, status, headers)
         user, by_cookie = await self._user(request, request.cookies.get(self.cookie, ""))
         csrf = accounts.form_token(request.cookies.get(self.cookie, "")) if by_cookie else ""
-        visit = Visit(self, request, user if isinstance(user, User) else None, csrf=csrf)
+        return self._trouble(request, user if isinstance(user, User) else None, csrf, sentence, status, headers)
+
+    async def failure(self, request: Request, error: Exception) -> Response:
+        """The store or we ourselves failed; the log has the rest. Nothing is asked of the store again: who asks stays unknown."""
+        log.error("a page failed", path=masking.text(request.url.path), error=type(error).__name__, exc_info=error)
+        sentence = "This page failed. The server's log says why."
+        # The server ends the connection after such an answer: whoever asks next must not count on it.
+        headers = {"connection": "close"}
+        if request.url.path.endswith(".json"):
+            return JSONResponse({"error": sentence}, 500, headers)
+        return self._trouble(request, None, "", sentence, 500, headers)
+
+    def _trouble(
+        self, request: Request, user: User | None, csrf: str, sentence: str, status: int, headers: Mapping[str, str]
+    ) -> Response:
+        """The page that says what went wrong."""
+        visit = Visit(self, request, user, csrf=csrf)
         response = visit.page("problem.html", {}, status=status, sentence=sentence, status_code=status)
         response.headers.update(headers)
         return response
-
-    async def failure(self, request: Request, error: Exception) -> Response:
-        """The store or we ourselves failed; the log has the rest."""
-        log.error("a page failed", path=masking.text(request.url.path), error=type(error).__name__, exc_info=error)
-        return JSONResponse({"error": "This page failed. The server's log says why."}, 500)
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:
