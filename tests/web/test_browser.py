@@ -122,5 +122,7 @@ def test_the_login_page(console: Running, page: Page) -> None:
     page.get_by_role("button", name="Log in").click()
     expect(page).to_have_url(f"{console.url}/signals?verdict=refused")
     expect(page.locator(".what a")).to_have_count(1)
+    if page.get_by_role("button", name="Menu").is_visible():
+        page.get_by_role("button", name="Menu").click()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("E-mail address")).to_be_visible()
