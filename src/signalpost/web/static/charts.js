@@ -61,15 +61,19 @@ const lying = (facts) => ({
   series: facts.series.map((each) => ({ name: each.name, type: "bar", stack: facts.stacked ? "all" : undefined, data: each.values, barMaxWidth: 22, itemStyle: { color: colour(each.colour) } })),
 });
 
-// A label ends where the next column of nodes begins.
-const between = (facts, width, right) => Math.min(right - 6, Math.round((width - right - 4) / Math.max(1, ...facts.nodes.map((each) => each.depth ?? 0)) - 20));
-const flow = (facts, width) => ({
+// A label ends where the next column that has nodes begins; beside the last one there is the margin.
+function rooms(facts, width, right) {
+  const depths = [...new Set(facts.nodes.map((each) => each.depth ?? 0))].sort((a, b) => a - b);
+  const step = (width - right - 4) / Math.max(1, depths.at(-1));
+  return (depth) => Math.round(depth >= depths.at(-1) ? right - 6 : (depths.find((each) => each > depth) - depth) * step - 18);
+}
+const flow = (facts, width, room = rooms(facts, width, phone() ? 84 : 150)) => ({
   tooltip: { ...tip(), formatter: ({ dataType, data }) => (dataType === "edge" ? data.tip : `${data.label0}${data.title ? `\n${data.title}` : ""}`) },
   series: [{
     type: "sankey", left: 4, right: phone() ? 84 : 150, top: 10, bottom: 10, nodeGap: phone() ? 8 : 12, nodeWidth: phone() ? 8 : 12, draggable: false,
     layoutIterations: 64, emphasis: { focus: "adjacency" }, lineStyle: { color: "source", opacity: 0.28, curveness: 0.5 },
-    label: { ...text(), color: token("ink"), formatter: ({ data }) => data.label0, overflow: "truncate", width: between(facts, width, phone() ? 84 : 150) },
-    data: facts.nodes.map((each) => ({ name: each.id, label0: each.label, title: each.title, depth: each.depth, link: each.link, itemStyle: { color: colour(each.colour ?? "a"), borderWidth: 0 } })),
+    label: { ...text(), color: token("ink"), formatter: ({ data }) => data.label0, overflow: "truncate" },
+    data: facts.nodes.map((each) => ({ name: each.id, label0: each.label, title: each.title, depth: each.depth, label: { width: room(each.depth ?? 0) }, link: each.link, itemStyle: { color: colour(each.colour ?? "a"), borderWidth: 0 } })),
     links: facts.edges.map((each) => ({
       source: each.source, target: each.target, value: each.value ?? 1, link: each.link,
       tip: `${label(facts, each.source)} → ${label(facts, each.target)}\n${each.label || number.format(each.value ?? 1)}`,
