@@ -55,7 +55,10 @@ def _statements() -> dict[str, str]:
     for page in (files("signalpost.store") / "sql").iterdir():
         if page.name.endswith(".sql"):
             parts = re.split(r"^-- name: (\w+).*$", page.read_text("utf-8"), flags=re.MULTILINE)
-            found |= {name: sql.strip() for name, sql in zip(parts[1::2], parts[2::2], strict=True)}
+            for name, sql in zip(parts[1::2], parts[2::2], strict=True):
+                if name in found:
+                    raise ValueError(f"Two statements are called {name}; one is in {page.name}.")
+                found[name] = sql.strip()
     return found
 
 
