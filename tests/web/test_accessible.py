@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.web import crawl, test_browser
+from tests.web.conftest import Running
+
+from signalpost.web import pages
 
 pytestmark = test_browser.pytestmark
 browser = test_browser.browser
@@ -54,6 +57,20 @@ def test_every_page_can_be_reached(shop: tuple[str, dict[str, str]]) -> None:
     assert set(crawl.wanted(list(shop[1]))) <= set(UNLINKED)
 
 
+def complaints(page: Page, named: str) -> list[str]:
+    """What axe-core finds on the page that is open, and whether it is wider than the window."""
+    page.evaluate(AXE)
+    result = page.evaluate("(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}})", RULES)
+    said = [
+        f"{named}: {each['id']}: {node['html'][:90]} -- {' '.join(node['failureSummary'].split())[:250]}"
+        for each in result["violations"]
+        for node in each["nodes"][:3]
+    ]
+    if not page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
+        said.append(f"{named}: wider than the window")
+    return said
+
+
 def test_every_page_is_accessible(shop: tuple[str, dict[str, str]], page: Page) -> None:
     """axe-core finds nothing on any page, nothing is wider than the window, and no script or policy complains."""
     enter, found = shop
@@ -68,13 +85,28 @@ def test_every_page_is_accessible(shop: tuple[str, dict[str, str]], page: Page) 
     for pattern, address in {**found, **others}.items():
         page.goto(address, wait_until="load")
         page.wait_for_timeout(150)
-        page.evaluate(AXE)
-        result = page.evaluate("(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}})", RULES)
-        said += [
-            f"{pattern}: {each['id']}: {node['html'][:90]} -- {' '.join(node['failureSummary'].split())[:250]}"
-            for each in result["violations"]
-            for node in each["nodes"][:3]
-        ]
-        if not page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
-            said.append(f"{pattern}: wider than the window")
+        said += complaints(page, pattern)
+    assert not said, "\n".join(said)
+
+
+def test_every_empty_page_is_accessible(console: Running, page: Page) -> None:
+    """So is the login, and every page of the menu before anything arrived, the menu open on a phone."""
+    page.goto(f"{console.url}/login")
+    said = complaints(page, "login")
+    page.get_by_label("E-mail address").fill("nobody@shop.example")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Log in").click()
+    said += complaints(page, "login, refused")
+    page.goto(console.enter("operator"))
+    for _, entries in pages.GROUPS:
+        for entry in entries:
+            page.goto(console.url + entry.path, wait_until="load")
+            if page.get_by_role("button", name="Menu").is_visible():
+                page.get_by_role("button", name="Menu").click()
+            said += complaints(page, entry.path)
+    page.keyboard.press("?")
+    said += complaints(page, "the keyboard's list")
+    console.shop.database.submit(lambda connection: connection.script("DROP TABLE sessions")).result()
+    page.goto(f"{console.url}/")
+    said += complaints(page, "500")
     assert not said, "\n".join(said)
