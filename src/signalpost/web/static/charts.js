@@ -29,6 +29,13 @@ const tip = () => ({
 });
 const axis = () => ({ axisLine: { lineStyle: { color: token("line") } }, axisTick: { show: false }, axisLabel: text(), splitLine: { lineStyle: { color: token("line") } } });
 
+// Marks that fall on one moment of the axis are one mark: "1–12".
+function marked(markers, nearest) {
+  const there = new Map();
+  for (const { at, label } of markers) there.set(nearest(at), [...(there.get(nearest(at)) ?? []), label]);
+  return [...there].map(([xAxis, names]) => ({ xAxis, name: names.length > 1 ? `${names[0]}–${names.at(-1)}` : names[0] }));
+}
+
 function timed(facts) {
   const nearest = (at) => facts.at.reduce((best, each, place) => (Math.abs(each - at) < Math.abs(facts.at[best] - at) ? place : best), 0);
   const labels = facts.labels.map((label) => (phone() ? label.split(",")[0] : label));
@@ -46,7 +53,7 @@ function timed(facts) {
       markLine: place || !facts.markers?.length ? undefined : {
         symbol: "none", silent: false, lineStyle: { color: token("line-strong"), type: "dotted" },
         label: { ...text(), formatter: (mark) => mark.name },
-        data: facts.markers.map((mark) => ({ xAxis: nearest(mark.at), name: mark.label })),
+        data: marked(facts.markers, nearest),
       },
     })),
   };
