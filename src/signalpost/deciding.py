@@ -21,6 +21,8 @@ class Arrived(Struct, frozen=True, gc=False):
     event: Event
     keys: tuple[Identifier, ...]
     previous: tuple[Identifier, ...]
+    silent: bool = False
+    """Nobody asks what becomes of it: only what it teaches of its person counts. No event of the intake is; a plan has some."""
 
 
 class Pending(Struct, gc=False):
@@ -114,4 +116,6 @@ def withhold(
 ) -> None:
     """A verdict at once: this signal does not go to this destination, and why."""
     made.ledger.append(ledger_row(made, event, route, platform_event, order, "withheld", reason, sentence=sentence))
+    if not made.counting:
+        return
     made.count(route.name, name, "withheld", reason, currency=order.currency or "", value=micros(order.value) or 0)

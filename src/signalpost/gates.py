@@ -305,11 +305,13 @@ def truth(value: Any) -> bool | None:
 
 def finder(paths: tuple[str, ...]) -> Callable[[Event], Any]:
     """Compiles dotted paths to a function: the value at the first present of them in an event; None when none is present."""
+    roots = ("properties", "context", "traits")
     first = [
         (attrgetter(root), names)
-        for root in ("properties", "context", "traits")
+        for root in roots
         if (names := frozenset(path.split(".")[1] for path in paths if path.startswith(root + ".")))
     ]
+    parted = [(attrgetter(root), names) for root, *names in (path.split(".") for path in paths) if root in roots]
 
     def find(event: Event) -> Any:
         for place, names in first:
@@ -317,8 +319,13 @@ def finder(paths: tuple[str, ...]) -> Callable[[Event], Any]:
                 break
         else:
             return None  # nearly every event: not one of the paths even begins
-        for path in paths:
-            value = lookup(event, path)
+        for place, steps in parted:
+            value = place(event)
+            for name in steps:
+                if not isinstance(value, dict):
+                    value = None
+                    break
+                value = value.get(name)
             if value is not None:
                 return value
         return None

@@ -121,13 +121,16 @@ def number(readings: Iterable[tuple[int, Reading]], plan: Plan) -> Batch:
 
 def decide(batch: Batch, state: State, plan: Plan, now: int) -> Decision:
     """What this batch changes. Pure but for `state`, which is the batch's own copy and moves along."""
-    made = Decision(now=now, positions=list(batch.positions))
+    made = Decision(now=now, positions=list(batch.positions), counting=state.counting)
     work = Deciding(plan, state, made)
     made.refusals = [(position, -1 if r.index is None else r.index, r.path, r.sentence) for position, r in batch.refusals]
     if made.refusals:
         made.count("", "", "refused", "unreadable", signals=len(made.refusals))
     for arrived in batch.arrived:
-        decide_event(arrived, work)
+        if arrived.silent:
+            overhear(arrived, work)
+        else:
+            decide_event(arrived, work)
     for pending in work.pending:
         render(pending, work)
     made.people = [state.people[person] for person in work.changed if person in state.people]
@@ -154,9 +157,10 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
         note = f"repeat of event {first}"
         made.events.append((number, f"{key}#{number}", event.kind, name, 0, None, event.time, event.received_at, note, 0))
         for route in plan.routes if is_signal else ():
-            withhold(made, number, route, name, None, orders.NO_ORDER, "duplicate_message")
+            if route.only is None or name in route.only:
+                withhold(made, number, route, name, None, orders.NO_ORDER, "duplicate_message")
         return
-    if is_signal and event.source != tell_moves.SOURCE:
+    if is_signal and made.counting and event.source != tell_moves.SOURCE:
         note_arrival(event, name, number, work)
     if event.received_at < event.time <= event.received_at + PRESENT:
         event = replace(event, time=event.received_at)
@@ -196,6 +200,25 @@ def decide_event(arrived: Arrived, work: Deciding) -> None:
             reach(told, work)
 
 
+def overhear(arrived: Arrived, work: Deciding) -> None:
+    """One silent event: seen before? whose? Then what it teaches, and what comes true where it joins two people."""
+    event, number, made, plan = arrived.event, arrived.id, work.made, work.plan
+    if work.state.seen.setdefault(f"{event.source}:{event.message_id}", number) != number:
+        return
+    if event.received_at < event.time <= event.received_at + PRESENT:
+        event = replace(event, time=event.received_at)
+    said = said_by(event, plan)
+    merged = len(made.moved)
+    work.before.clear()
+    person = person_of(arrived, event, said, work)
+    joined = plan.reached and len(made.moved) > merged and person.id and not person.suppressed_at
+    if joined or plan.segments is not live.NONE:
+        told = Told(event, "identify", number, person, orders.NO_ORDER, None, consent_of(said, person, plan), test=False)
+        told = placed(told, work, remember=True)
+        if joined:
+            reach(told, work)
+
+
 class Told(Struct, frozen=True, gc=False):
     """One event on its way to the destinations, with all that is known of it."""
 
@@ -230,6 +253,8 @@ def placed(told: Told, work: Deciding, *, remember: bool) -> Told:
 def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
     """One event and one destination: a verdict at once, or a signal."""
     event, name, number, plan, made = told.event, told.name, told.number, work.plan, work.made
+    if route.only is not None and name not in route.only:
+        return
     platform_event = route.events.get(name)
     if name in vocabulary.MADE_HERE:
         if platform_event is None or not hears(route, event):
@@ -283,11 +308,12 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
         tally = (route.name, name)
         work.state.tallies[tally] = work.state.tallies.get(tally, 0) + 1
         made.tallies[tally] = made.tallies.get(tally, 0) + 1
-    # The keys there are when the event fires, not those that a later event adds while this one waits.
-    if work.covered[0] != number:
-        work.covered = number, coverage.mask(signal)  # the same for every destination
-    keys = (route.name, event.source, name, work.covered[1])
-    made.coverage[keys] = made.coverage.get(keys, 0) + 1
+    if made.counting:
+        # The keys there are when the event fires, not those that a later event adds while this one waits.
+        if work.covered[0] != number:
+            work.covered = number, coverage.mask(signal)  # the same for every destination
+        keys = (route.name, event.source, name, work.covered[1])
+        made.coverage[keys] = made.coverage.get(keys, 0) + 1
     hold = plan.holds.get(name) or plan.holds.get(told.origin, 0)
     if hold:
         clock = ("held", route.name, hold)

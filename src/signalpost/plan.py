@@ -43,6 +43,8 @@ class Route(Struct, frozen=True):
     """Event -> signals for each purchase at most, in each stage."""
     rules: dict[str, tuple[gates.Rule, ...]] = field(default_factory=dict)
     """Canonical event -> the workspace's own gates that look at it here."""
+    only: frozenset[str] | None = None
+    """The events that it is asked about; None: all. Only a plan asks about less."""
 
 
 class First(Struct, frozen=True, kw_only=True):

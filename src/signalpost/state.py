@@ -74,6 +74,8 @@ class State(Struct):
     """(destination, event) -> signals made yesterday and today (UTC), of destinations that cap events."""
     marks: set[tuple[str, ...]] = field(default_factory=set)
     """What need not be marked again; the loop keeps it from batch to batch, to save writing."""
+    counting: bool = True
+    """False: only what becomes of signals is asked, and nothing is counted or marked beside them."""
 
 
 class Waiting(Struct, frozen=True, gc=False):
@@ -179,6 +181,8 @@ class Decision(Struct):
     marks: list[Row] = field(default_factory=list)
     """(kind, source, name, value, at, event): seen for what may be the first time."""
     now: int = 0
+    counting: bool = True
+    """As its `State` has it."""
 
     def count(
         self, destination: str, name: str, verdict: str, reason: str, *, currency: str = "", signals: int = 1, value: int = 0

@@ -26,13 +26,6 @@ from signalpost.store.database import Connection
 DAY = 86_400_000
 
 
-class _Everything(set[tuple[str, ...]]):
-    """Marks of which every one is known: a replay marks nothing as seen for the first time."""
-
-    def __contains__(self, mark: object) -> bool:
-        return True
-
-
 def record_then(record: Record, first: int, since: int) -> Record:
     """An order's record as it was before the event `first`, received at `since`."""
     claims = {source: said for source, said in record.claims.items() if said.event < first}
@@ -120,7 +113,6 @@ class World:
         self._begun = {key for (key,) in connection.rows("orders_begun", first)}
         self._remembered = frozenset(what for what, dropped in connection.rows("remembered") if not dropped)
         self._tallies: dict[int, dict[tuple[str, str], int]] = {}
-        self._marks = _Everything()
 
     # ---- reading ---------------------------------------------------------------------------------------------------------
 
@@ -132,7 +124,7 @@ class World:
             for key in (*each.keys, *each.previous) if each.previous else each.keys:
                 if key not in self._asked:
                     identifiers[key] = None
-            order = orders.order_id(each.event.properties) if each.event.kind == "track" else None
+            order = orders.order_id(each.event.properties) if each.event.kind == "track" and not each.silent else None
             if order is not None:
                 self._named[each.id] = order
                 if order not in self._orders:
@@ -231,7 +223,7 @@ class World:
                 for known in found:
                     if known.person and (buyer := self.people.get(known.person)) is not None:
                         people[known.person] = buyer
-        state = State(seen=self.seen, owners=owners, people=people, orders=under, stages=self._stages, marks=self._marks)
+        state = State(seen=self.seen, owners=owners, people=people, orders=under, stages=self._stages, counting=False)
         if self.plan.capped:
             day = now - now % DAY
             for each_day in (day - DAY, day):

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from signalpost import backfill, pipeline, sources, vocabulary
 from signalpost.deciding import Arrived
-from signalpost.events import Event, Signal
+from signalpost.events import Signal
 from signalpost.pipeline import DERIVED_FROM, PAGE_NAMES, SIGNAL_KINDS
 from signalpost.plan import Plan
 from signalpost.proposals.beginning import World
@@ -27,6 +27,9 @@ PAGE = 200
 
 BATCH, TOGETHER_MS = 100, 1_000
 """Events decided at once, and how far apart they may have come in."""
+
+TAUGHT = SIGNAL_KINDS | {"identify"}
+"""Kinds of events that may be silent; all others are wishes about people."""
 
 REPEAT_OF = "repeat of event "
 
@@ -76,9 +79,6 @@ class Replay:
             destination, sides = lane.routes[route]
             event = told[number]
             name = event[3]
-            names = lane.names[destination]
-            if names is not None and name not in names:
-                continue
             note = event[8]
             derived = note is not None and note.startswith(DERIVED_FROM)
             outcome = Outcome(
@@ -138,7 +138,7 @@ def numbered(page: list[tuple[int, Reading]], plan: Plan) -> tuple[Arrived, ...]
 
 
 def lightened(arrived: tuple[Arrived, ...], lane: Lane) -> tuple[Arrived, ...]:
-    """The same events, of which those that nothing looks at teach who their person is and nothing else."""
+    """The same events, of which those that nothing looks at are silent."""
     looked_at = lane.looked_at
     if looked_at is None:
         return arrived
@@ -146,25 +146,11 @@ def lightened(arrived: tuple[Arrived, ...], lane: Lane) -> tuple[Arrived, ...]:
     return tuple(
         [
             each
-            if each.event.kind not in SIGNAL_KINDS
+            if each.event.kind not in TAUGHT
             or (PAGE_NAMES.get(each.event.kind) or vocabulary.canonical(each.event.name, aliases)) in looked_at
-            else Arrived(each.id, _silent(each.event), each.keys, each.previous)
+            else Arrived(each.id, each.event, each.keys, each.previous, silent=True)
             for each in arrived
         ]
-    )
-
-
-def _silent(event: Event) -> Event:
-    return Event(
-        kind="identify",
-        source=event.source,
-        message_id=event.message_id,
-        time=event.time,
-        received_at=event.received_at,
-        identifiers=event.identifiers,
-        traits=event.traits,
-        properties=event.properties,
-        context=event.context,
     )
 
 

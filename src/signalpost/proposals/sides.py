@@ -252,7 +252,7 @@ def _asks_of_orders(workspace: Workspace) -> bool:
 
 def _narrowed(route: Route, name: str, names: frozenset[str] | None) -> Route:
     events = route.events if names is None else {each: target for each, target in route.events.items() if each in names}
-    return replace(route, name=name, events=events, render=Keep(), rules={})
+    return replace(route, name=name, events=events, render=Keep(), rules={}, only=names)
 
 
 def plainly(text: str | None) -> str:
