@@ -219,6 +219,10 @@ def overhear(arrived: Arrived, work: Deciding) -> None:
             reach(told, work)
 
 
+Built = tuple[Signal, bool, tuple[str, str | None] | None]
+"""A signal, whether its order had been sent there before, and why it must not go, whatever the workspace's own gates say."""
+
+
 class Told(Struct, frozen=True, gc=False):
     """One event on its way to the destinations, with all that is known of it."""
 
@@ -237,6 +241,8 @@ class Told(Struct, frozen=True, gc=False):
     """For a derived event: the name of the event that made it, whose gates are its own too."""
     answers: dict[str, bool] = {}
     """Gate -> whether its condition holds: each is asked once, for all destinations."""
+    built: dict[str, Built] = {}
+    """Twin -> the signal as the first of them made it."""
 
 
 def placed(told: Told, work: Deciding, *, remember: bool) -> Told:
@@ -267,35 +273,15 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
     if stopped is not None:
         withhold(made, number, route, name, platform_event, told.order, stopped)
         return
-    order = orderbook.moved_money(told.order, route.platform.currencies, plan)
     purchase = told.known if name == PURCHASE else None
-    signal = Signal(
-        event=event,
-        name=name,
-        platform_event=platform_event,
-        event_id=platform_id(route, told, purchase),
-        person=told.person,
-        order=order,
-        limited=told.consent[1],
-        test=route.test,
-        customer_type=(
-            orderbook.with_standing(purchase, told.person)
-            if purchase is not None and plan.workspace.orders.customer_type
-            else None
-        ),
-    )
-    reason = objection(
-        signal,
-        route,
-        plan,
-        allowed=told.consent[0] or not route.platform.advertising,
-        test=told.test,
-        duplicate_order=purchase is not None and route.name in purchase.sent,
-        now=made.now,
-    )
-    if reason is None and purchase is not None:
-        called_off = orderbook.called_off(purchase, plan)
-        reason = None if called_off is None else (called_off, None)
+    sent_before = purchase is not None and route.name in purchase.sent
+    built = told.built.get(route.twin) if route.twin else None
+    if built is None or built[0].platform_event != platform_event or built[1] != sent_before:
+        built = build(told, route, platform_event, purchase, sent_before, work)
+        if route.twin:
+            told.built[route.twin] = built
+    signal, _, reason = built
+    order = signal.order
     if reason is None:
         reason = not_yet(route, name, work) or own_gates(told, signal, route, work)
     if reason is not None:
@@ -320,6 +306,39 @@ def tell(told: Told, route: Route, stopped: str | None, work: Deciding) -> None:
         made.clocks[clock] = made.clocks.get(clock, 0) + 1
     work.pending.append(Pending(route, signal, told.person.id, number, len(made.ledger), hold=hold, derived=bool(told.origin)))
     made.ledger.append(())
+
+
+def build(told: Told, route: Route, platform_event: str, purchase: KnownOrder | None, sent_before: bool, work: Deciding) -> Built:
+    """The signal of this event for this destination, and the built-in objection to it."""
+    plan = work.plan
+    signal = Signal(
+        event=told.event,
+        name=told.name,
+        platform_event=platform_event,
+        event_id=platform_id(route, told, purchase),
+        person=told.person,
+        order=orderbook.moved_money(told.order, route.platform.currencies, plan),
+        limited=told.consent[1],
+        test=route.test,
+        customer_type=(
+            orderbook.with_standing(purchase, told.person)
+            if purchase is not None and plan.workspace.orders.customer_type
+            else None
+        ),
+    )
+    reason = objection(
+        signal,
+        route,
+        plan,
+        allowed=told.consent[0] or not route.platform.advertising,
+        test=told.test,
+        duplicate_order=sent_before,
+        now=work.made.now,
+    )
+    if reason is None and purchase is not None:
+        called_off = orderbook.called_off(purchase, plan)
+        reason = None if called_off is None else (called_off, None)
+    return signal, sent_before, reason
 
 
 def hears(route: Route, event: Event) -> bool:

@@ -45,6 +45,8 @@ class Route(Struct, frozen=True):
     """Canonical event -> the workspace's own gates that look at it here."""
     only: frozenset[str] | None = None
     """The events that it is asked about; None: all. Only a plan asks about less."""
+    twin: str = ""
+    """Routes of one twin differ at most in events, properties, rollout and the workspace's own gates; only a plan has such."""
 
 
 class First(Struct, frozen=True, kw_only=True):

@@ -174,14 +174,15 @@ def _together(before: Plan, after: Plan, names: Mapping[str, frozenset[str] | No
     copies: dict[str, str] = {}
     theirs = {route.name: route for route in after.routes}
     shared = {name for name in names if _decided_alike(name, before.workspace, after.workspace)}
+    twins = {name for name in names if _built_alike(name, before.workspace, after.workspace)} - shared
     for route in before.routes:
         if route.name in names:
-            routes.append(_narrowed(route, route.name, names[route.name]))
+            routes.append(_narrowed(route, route.name, names[route.name], route.name if route.name in twins else ""))
             told[route.name] = (route.name, (BEFORE, AFTER) if route.name in shared else (BEFORE,))
     for route in theirs.values():
         if route.name in names and route.name not in shared:
             copy = route.name + COPY
-            routes.append(_narrowed(route, copy, names[route.name]))
+            routes.append(_narrowed(route, copy, names[route.name], route.name if route.name in twins else ""))
             told[copy] = (route.name, (AFTER,))
             if route.name in told:
                 copies[copy] = route.name
@@ -221,6 +222,15 @@ def _decided_alike(name: str, before: Workspace, after: Workspace) -> bool:
     return replace(old, properties={}) == replace(new, properties={})
 
 
+def _built_alike(name: str, before: Workspace, after: Workspace) -> bool:
+    """Whether a signal of an event that both files send is the same up to the workspace's own gates and the rollout."""
+    old, new = before.destinations.get(name), after.destinations.get(name)
+    if old is None or new is None:
+        return False
+    aside: dict[str, Any] = {"properties": {}, "rollout": (), "events": "standard"}
+    return replace(old, **aside) == replace(new, **aside)
+
+
 def _looked_at(
     plan: Plan, names: Mapping[str, frozenset[str] | None], files: tuple[Workspace, Workspace]
 ) -> frozenset[str] | None:
@@ -250,9 +260,9 @@ def _asks_of_orders(workspace: Workspace) -> bool:
     return any(asks.path in FACTS for each in asked for asks in asks_of(conditions.compile(each).expression))
 
 
-def _narrowed(route: Route, name: str, names: frozenset[str] | None) -> Route:
+def _narrowed(route: Route, name: str, names: frozenset[str] | None, twin: str) -> Route:
     events = route.events if names is None else {each: target for each, target in route.events.items() if each in names}
-    return replace(route, name=name, events=events, render=Keep(), rules={}, only=names)
+    return replace(route, name=name, events=events, render=Keep(), rules={}, only=names, twin=twin)
 
 
 def plainly(text: str | None) -> str:
