@@ -144,5 +144,6 @@ def test_a_look_at_quality_in_a_browser(busy: Running, page: Page) -> None:
         expect(page.locator(".tabs [aria-current]")).to_have_text(tab)
         test_browser.fits(page)
     page.get_by_role("link", name="G-000").first.click()
-    expect(page.get_by_role("heading", name="The order as Signalpost knows it")).to_be_visible()
+    page.get_by_text("The order as Signalpost knows it").click()
+    expect(page.get_by_role("group", name="Orders and what became of them").get_by_role("table")).to_be_visible()
     test_browser.fits(page)

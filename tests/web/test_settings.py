@@ -276,11 +276,11 @@ def test_the_audit_by_its_address(console: Running, admin: Browser) -> None:
 
     console.shop.write(fill)
     first = admin.client.get("/settings/audit", params={"who": "ada@shop.example", "what": "paused"})
-    assert first.text.count("<td>tiktok</td>") == 50
+    assert first.text.count(">tiktok</td>") == 50
     assert "&lt;i&gt;119&lt;/i&gt;" in first.text
     (older,) = re.findall(r'href="([^"]+)">Older lines', first.text)
     rest = admin.client.get(older.replace("&amp;", "&")).text
-    assert rest.count("<td>tiktok</td>") == 10
+    assert rest.count(">tiktok</td>") == 10
     assert "the oldest lines" in rest
     # 2026-06-02 in London begins an hour before it does in UTC.
     found = admin.client.get("/settings/audit.json?since=2026-06-02&until=2026-06-02&what=paused").json()["lines"]
