@@ -6,7 +6,9 @@ as if the platform took it at once.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from msgspec import Struct
 
@@ -22,8 +24,8 @@ from signalpost.state import PLACES, Decision, Gone, Withdrawn
 from signalpost.store import batches
 from signalpost.store.database import Connection
 
-PAGE = 200
-"""Requests read at once."""
+PAGE, PAGE_EVENTS = 200, 250
+"""Requests read at once, and about how many events they have: so many stay in a processor's cache until they are decided."""
 
 BATCH, TOGETHER_MS = 100, 1_000
 """Events decided at once, and how far apart they may have come in."""
@@ -113,6 +115,8 @@ def requests(connection: Connection, first: int, since: int, until: int) -> Iter
     """The requests received in a time, in their order, page by page; `first` is the position of the first."""
     after = first - 1
     while page := connection.rows("replayed_next", after, since, until, PAGE):
+        events = list(accumulate(messages for _, messages in page))
+        page = page[: bisect_right(events, PAGE_EVENTS) or 1]
         after = page[-1][0]
         read = batches.requests(connection, [position for position, _ in page])
         yield [(position, sources.read(received)) for position, received in read]
