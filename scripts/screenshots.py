@@ -24,13 +24,9 @@ from tests.web import crawl  # noqa: E402  (the repository is no package of this
 MODES = {"light": ("light", 1280, 900), "dark": ("dark", 1280, 900), "phone": ("light", 390, 844)}
 DOCS = {
     "today": ("/", "light"),
-    "today-dark": ("/", "dark"),
-    "signal": ("/signals/{event:int}", "light"),
-    "segment": ("/segments/{name}", "light"),
-    "audience": ("/audiences", "light"),
-    "plan": ("/changes/{id:int}", "light"),
-    "findings": ("/findings", "light"),
-    "phone": ("/", "phone"),
+    "person": ("/people/{person:int}", "light"),
+    "journeys": ("/journeys", "light"),
+    "plan": ("/changes/{proposal:int}", "light"),
 }
 """The pictures of README and docs: name -> (the page's route, the mode)."""
 
@@ -60,6 +56,7 @@ def main() -> None:
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with crawl.demo() as enter, sync_playwright() as playwright:
         time.sleep(asked.seconds)
+        crawl.proposed(enter)
         found = {
             route: at for route, at in crawl.found(enter).items() if not asked.only or any(part in route for part in asked.only)
         }
