@@ -385,7 +385,7 @@ MISUSES: list[tuple[list[str], str]] = [
     (["replay", "tiktok", "--since", "soon"], "write a time such as"),
     (
         ["bench", "nonsense"],
-        "There is no bench `nonsense`; there are `map`, `flow`, `latency`, `timers`, `people`, `rescan`, `audiences`, `pages`",
+        "`nonsense`; there are `map`, `flow`, `latency`, `timers`, `people`, `rescan`, `plan`, `audiences` and `pages`.",
     ),
     (["demo", "--json"], "--json needs --once"),
     (["demo", "--once", "--invoices", "0"], "--invoices"),
