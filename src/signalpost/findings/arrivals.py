@@ -82,7 +82,8 @@ def unreadable(figures: Figures, _: Workspace) -> Iterator[Finding]:
         wrong,
         wrong + came,
         f"{many(wrong, 'message')} of {wrong + came:,} could not be read {LAST}, and nothing was sent of them.",
-        "The console's list of refusals names the field of each; mend it in the client.",
+        "The answer to the client names the field of each, and so does the page of any event of the same request; mend it in "
+        "the client.",
     )
     aside = len(figures.set_aside)
     yield from finding(
