@@ -31,6 +31,20 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def entering(database: Database, role: str) -> str:
+    """The secret of a link that signs in as somebody of this role, who is made when there is none yet."""
+
+    def link(connection: Connection) -> str:
+        email = f"{role}@shop.example"
+        rows = connection.rows("user_by_email", email)
+        if rows:
+            return accounts.link(connection, "enter", rows[0][0], now_ms())
+        user = accounts.add(connection, email=email, name=role.title(), role=role, password=hashed(PASSWORD), now=now_ms())
+        return accounts.link(connection, "enter", user.id, now_ms())
+
+    return database.submit(link).result()
+
+
 class Running:
     """The console at `url`; `shop` fills its database."""
 
@@ -39,25 +53,7 @@ class Running:
 
     def enter(self, role: str = "admin") -> str:
         """An address that signs a browser in as somebody of this role."""
-        database = self.shop.database
-
-        def link(connection: Connection) -> str:
-            rows = connection.rows("user_by_email", f"{role}@shop.example")
-            number = (
-                rows[0][0]
-                if rows
-                else accounts.add(
-                    connection,
-                    email=f"{role}@shop.example",
-                    name=role.title(),
-                    role=role,
-                    password=hashed(PASSWORD),
-                    now=now_ms(),
-                ).id
-            )
-            return accounts.link(connection, "enter", number, now_ms())
-
-        return f"{self.url}/enter/{database.submit(link).result()}"
+        return f"{self.url}/enter/{entering(self.shop.database, role)}"
 
     @contextmanager
     def client(self, *, signed_in: bool = False, role: str = "admin") -> Iterator[httpx.Client]:

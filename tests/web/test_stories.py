@@ -18,14 +18,12 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.web import test_browser
-from tests.web.conftest import now_ms
+from tests.web.conftest import entering
 
-from signalpost import accounts
 from signalpost.platforms.settings import Settings
 from signalpost.platforms.testing import Client
 from signalpost.platforms.testing import running as emulating
-from signalpost.store import accounts as kept
-from signalpost.store.database import Connection, Database
+from signalpost.store.database import Database
 
 pytestmark = test_browser.pytestmark
 browser = test_browser.browser
@@ -73,19 +71,7 @@ class Story:
     def enter(self, role: str) -> str:
         """An address that signs in as somebody of this role, made as another process would."""
         database = Database(str(self.folder / "stories.db"))
-
-        def link(connection: Connection) -> str:
-            rows = connection.rows("user_by_email", f"{role}@shop.example")
-            number = (
-                rows[0][0]
-                if rows
-                else kept.add(
-                    connection, email=f"{role}@shop.example", name=role.title(), role=role, password="", now=now_ms()
-                ).id
-            )
-            return kept.link(connection, "enter", number, now_ms(), accounts.LINK_MS)
-
-        secret = database.submit(link).result()
+        secret = entering(database, role)
         database.close()
         return f"{self.url}/enter/{secret}"
 
